@@ -1,0 +1,83 @@
+# The verbs of the house. `make help` lists them; what follows `##` is the text it prints.
+# Everything here works on a fresh clone with cargo, make and a C compiler; only `compat` installs more.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+
+# Arguments of single verbs.
+ARGS ?=
+SEED ?=
+N ?= 100
+NAME ?=
+SECONDS ?= 60
+QUICK ?=
+
+.PHONY: help
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## build the node and start it with no configuration (ARGS="--set key=value" passes on)
+	$(CARGO) build --release --locked --bin forebay
+	exec $(TARGET)/release/forebay serve $(ARGS)
+
+.PHONY: test
+test: check ## everything that must pass: check, unit, golden, simulation, real processes, benches in smoke size
+	$(CARGO) test --locked --workspace --all-targets
+
+.PHONY: check
+check: ## format, clippy and the house rules of tests/tidy.rs; under a minute when warm
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) test --locked --quiet -p forebay --test tidy
+	if [ -d tools/wiregen ]; then $(CARGO) run --locked --quiet -p forebay-wiregen -- --check; fi
+
+.PHONY: sim
+sim: ## run the simulated node: N seeds, or the one SEED that a failure printed
+	$(if $(SEED),SIM_SEED=$(SEED),SIM_SEEDS=$(N)) \
+	    $(CARGO) test --locked --release -p forebay --test sim -- --nocapture $(ARGS)
+
+.PHONY: it
+it: ## real processes and sockets: restarts, kill -9, hostile clients
+	$(CARGO) test --locked -p forebay --test it -- $(ARGS)
+
+.PHONY: compat
+compat: ## other people's clients against the node (QUICK=1: the short form); installs kcat
+	tests/compat/setup.sh
+	$(CARGO) build --release --locked --bin forebay
+	QUICK=$(QUICK) FOREBAY=$(abspath $(TARGET))/release/forebay tests/compat/run.sh $(ARGS)
+
+.PHONY: bench
+bench: ## criterion benches, all or the one NAME
+	$(CARGO) bench --locked -p forebay $(if $(NAME),--bench $(NAME)) -- $(ARGS)
+
+.PHONY: load
+load: ## build the load generator and show its options
+	$(CARGO) build --release --locked -p forebay-load
+	$(TARGET)/release/forebay-load --help
+
+.PHONY: wire
+wire: ## regenerate the codec from its definitions
+	$(CARGO) run --locked --release -p forebay-wiregen
+
+.PHONY: fuzz
+fuzz: ## hostile bytes into every decoder for SECONDS each (default 60)
+	FUZZ_SECONDS=$(SECONDS) $(CARGO) test --locked --release --workspace fuzz -- --nocapture --test-threads=1
+
+.PHONY: doc
+doc: ## the rooms' documentation as HTML
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+.PHONY: package
+package: ## release tarball under the target directory
+	$(CARGO) build --release --locked --bin forebay
+	staging=$(TARGET)/package/forebay-$(VERSION); rm -rf "$$staging"; mkdir -p "$$staging"; \
+	    cp $(TARGET)/release/forebay README.md LICENSE "$$staging"; \
+	    tar -C $(TARGET)/package --sort=name --owner=0 --group=0 --numeric-owner \
+	        -czf $(TARGET)/package/forebay-$(VERSION)-$$(uname -m).tar.gz forebay-$(VERSION); \
+	    ls -l $(TARGET)/package/*.tar.gz
