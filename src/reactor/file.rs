@@ -1,0 +1,124 @@
+//! A file that bypasses the page cache.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use base::BLOCK_SIZE;
+
+use crate::error::IoError;
+use crate::kernel::file::KernelFile;
+use crate::{Blocks, Bytes};
+
+#[cfg(feature = "sim")]
+use crate::sim;
+
+/// An open file. Cheap to clone; clones share the file, which closes with the last of them.
+#[derive(Clone)]
+pub struct File {
+    twin: Twin,
+}
+
+#[derive(Clone)]
+enum Twin {
+    Kernel(Rc<KernelFile>),
+    #[cfg(feature = "sim")]
+    Sim(Rc<sim::SimFile>),
+}
+
+/// Calls the same method on whichever twin this file has.
+macro_rules! on_twin {
+    ($file:expr, $inner:ident => $call:expr) => {
+        match &$file.twin {
+            Twin::Kernel($inner) => $call,
+            #[cfg(feature = "sim")]
+            Twin::Sim($inner) => $call,
+        }
+    };
+}
+
+impl File {
+    pub(crate) fn from_kernel(file: KernelFile) -> Self {
+        Self {
+            twin: Twin::Kernel(Rc::new(file)),
+        }
+    }
+
+    #[cfg(feature = "sim")]
+    pub(crate) fn from_sim(file: sim::SimFile) -> Self {
+        Self {
+            twin: Twin::Sim(Rc::new(file)),
+        }
+    }
+
+    pub(crate) fn kernel(&self) -> Option<&Rc<KernelFile>> {
+        match &self.twin {
+            Twin::Kernel(file) => Some(file),
+            #[cfg(feature = "sim")]
+            Twin::Sim(_) => None,
+        }
+    }
+
+    /// Writes whole blocks at `position`; they are on the device only after `flush`.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Device`; some, none or all of the bytes may have been written then.
+    ///
+    /// # Panics
+    /// When `position` is not a multiple of the block size.
+    pub async fn write_blocks(&self, blocks: Blocks, position: u64) -> Result<(), IoError> {
+        assert!(
+            position.is_multiple_of(BLOCK_SIZE as u64),
+            "a direct write between two blocks"
+        );
+        on_twin!(self, file => file.write_blocks(blocks, position).await)
+    }
+
+    /// Reads `len` bytes from `position`, aligned or not; fewer only at the end of the file.
+    ///
+    /// # Errors
+    /// `Device` and others as the system answers.
+    pub async fn read_at(&self, position: u64, len: usize) -> Result<Bytes, IoError> {
+        on_twin!(self, file => file.read_at(position, len).await)
+    }
+
+    /// Waits until everything written before this call is on the device (fdatasync).
+    ///
+    /// # Errors
+    /// After an error nothing is known of any write since the last success, and trying again
+    /// proves nothing: the kernel may have dropped what it could not write.
+    pub async fn flush(&self) -> Result<(), IoError> {
+        on_twin!(self, file => file.flush().await)
+    }
+
+    /// Makes room for `len` bytes in all and sets the size to at least that; new bytes read as
+    /// zeros.
+    ///
+    /// # Errors
+    /// `NoSpace` and others as the file system answers.
+    pub async fn allocate(&self, len: u64) -> Result<(), IoError> {
+        on_twin!(self, file => file.allocate(len).await)
+    }
+
+    /// Cuts or extends the file to `len` bytes.
+    ///
+    /// # Errors
+    /// As the file system answers.
+    pub async fn truncate(&self, len: u64) -> Result<(), IoError> {
+        on_twin!(self, file => file.truncate(len).await)
+    }
+
+    /// The file's size in bytes.
+    ///
+    /// # Errors
+    /// As the file system answers.
+    #[expect(clippy::len_without_is_empty, reason = "asking costs a system call; nobody does")]
+    pub async fn len(&self) -> Result<u64, IoError> {
+        on_twin!(self, file => file.len().await)
+    }
+
+    /// The path it was opened by.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        on_twin!(self, file => file.path())
+    }
+}

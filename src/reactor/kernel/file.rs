@@ -1,0 +1,216 @@
+//! A direct file on the kernel.
+
+use std::cell::OnceCell;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use base::BLOCK_SIZE;
+use io_uring::{opcode, types};
+
+use crate::core::OpenMode;
+use crate::error::IoError;
+use crate::kernel::core::{KernelCore, blocking};
+use crate::kernel::ring::Ring;
+use crate::{Blocks, Bytes, Pool};
+
+/// One read or write passes at most this much to the kernel, since larger ones are punted to a
+/// worker thread.
+const IO_LEN_MAX: usize = 512 << 10;
+
+/// See [`crate::File`].
+pub(crate) struct KernelFile {
+    /// Shared with operations in flight and with the helper thread.
+    direct: Arc<OwnedFd>,
+    /// The same file through the page cache, opened when it is first sent by `sendfile`.
+    cached: OnceCell<Arc<OwnedFd>>,
+    path: PathBuf,
+    ring: Rc<Ring>,
+    read_memory: Pool,
+}
+
+impl KernelCore {
+    pub(crate) async fn open(&self, path: &Path, mode: OpenMode) -> Result<KernelFile, IoError> {
+        let owned = path.to_path_buf();
+        let opened = blocking(move || open_direct(&owned, mode)).await;
+        let direct =
+            opened.map_err(|error| IoError::from_system("open", path.display(), &error))?;
+        Ok(KernelFile {
+            direct: Arc::new(direct),
+            cached: OnceCell::new(),
+            path: path.to_path_buf(),
+            ring: Rc::clone(&self.ring),
+            read_memory: self.frames().clone(),
+        })
+    }
+}
+
+fn open_direct(path: &Path, mode: OpenMode) -> io::Result<OwnedFd> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = fs::OpenOptions::new();
+    options
+        .read(true)
+        .custom_flags(libc::O_DIRECT | libc::O_CLOEXEC);
+    match mode {
+        OpenMode::Existing => options.write(true),
+        OpenMode::CreateNew => options.write(true).create_new(true),
+        OpenMode::ReadOnly => &mut options,
+    };
+    options.open(path).map(OwnedFd::from)
+}
+
+impl KernelFile {
+    fn descriptor(&self) -> types::Fd {
+        types::Fd(self.direct.as_raw_fd())
+    }
+
+    fn failed(&self, operation: &'static str, result: i32) -> IoError {
+        IoError::from_number(operation, self.path.display(), -result)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) async fn write_blocks(&self, blocks: Blocks, position: u64) -> Result<(), IoError> {
+        let blocks = Arc::new(blocks);
+        let mut written = 0;
+        while written < blocks.len() {
+            let len = (blocks.len() - written).min(IO_LEN_MAX);
+            let result = self.write_part(&blocks, written, len, position).await;
+            let Ok(count) = usize::try_from(result) else {
+                return Err(self.failed("write", result));
+            };
+            if count == 0 || !count.is_multiple_of(BLOCK_SIZE) {
+                // A direct write stops between blocks only when the device ran out of space.
+                return Err(self.failed("write", -libc::ENOSPC));
+            }
+            written += count;
+        }
+        Ok(())
+    }
+
+    async fn write_part(&self, blocks: &Arc<Blocks>, from: usize, len: usize, at: u64) -> i32 {
+        assert!(from + len <= blocks.len());
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        let entry = opcode::Write::new(self.descriptor(), blocks.address().wrapping_add(from), len)
+            .offset(at + from as u64)
+            .build();
+        let keep = Box::new((Arc::clone(blocks), Arc::clone(&self.direct)));
+        // SAFETY: the address lies within `blocks`, by the assertion, and the descriptor within
+        // `direct`; `keep` owns both.
+        unsafe { self.ring.operate(entry, keep) }.await
+    }
+
+    pub(crate) async fn read_at(&self, position: u64, len: usize) -> Result<Bytes, IoError> {
+        if len == 0 {
+            return Ok(Bytes::default());
+        }
+        let block = BLOCK_SIZE as u64;
+        let start = position - position % block;
+        let skipped = base::usize_from_u64(position - start);
+        let wanted = (skipped + len).next_multiple_of(BLOCK_SIZE);
+        let mut buffer = self.read_memory.take(wanted).await;
+        while buffer.len() < wanted {
+            let from = buffer.len();
+            let part = (wanted - from).min(IO_LEN_MAX);
+            let (returned, result) = self.read_part(buffer, part, start + from as u64).await;
+            buffer = returned;
+            let Ok(count) = usize::try_from(result) else {
+                return Err(self.failed("read", result));
+            };
+            buffer.advance(count);
+            if count < part {
+                break;
+            }
+        }
+        let end = buffer.len().min(skipped + len);
+        Ok(buffer.share(skipped.min(end)..end))
+    }
+
+    /// Reads behind what `buffer` holds, without declaring it written.
+    async fn read_part(
+        &self,
+        mut buffer: crate::Buffer,
+        len: usize,
+        at: u64,
+    ) -> (crate::Buffer, i32) {
+        let target = buffer.spare(len).as_mut_ptr();
+        let entry = opcode::Read::new(
+            self.descriptor(),
+            target,
+            u32::try_from(len).unwrap_or(u32::MAX),
+        )
+        .offset(at)
+        .build();
+        let keep = Box::new((buffer.keep_alive(), Arc::clone(&self.direct)));
+        // SAFETY: the target lies in the buffer's unwritten part, which `keep` owns with the
+        // descriptor, and which nobody else touches: this function owns the buffer, and when it
+        // is dropped meanwhile the buffer goes unread.
+        let result = unsafe { self.ring.operate(entry, keep) }.await;
+        (buffer, result)
+    }
+
+    pub(crate) async fn flush(&self) -> Result<(), IoError> {
+        let entry = opcode::Fsync::new(self.descriptor())
+            .flags(types::FsyncFlags::DATASYNC)
+            .build();
+        // SAFETY: the entry names only the descriptor, which `keep` owns.
+        let result = unsafe { self.ring.operate(entry, Box::new(Arc::clone(&self.direct))) }.await;
+        if result < 0 {
+            Err(self.failed("flush", result))
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) async fn allocate(&self, len: u64) -> Result<(), IoError> {
+        let entry = opcode::Fallocate::new(self.descriptor(), len).build();
+        // SAFETY: the entry names only the descriptor, which `keep` owns.
+        let result = unsafe { self.ring.operate(entry, Box::new(Arc::clone(&self.direct))) }.await;
+        if result < 0 {
+            Err(self.failed("allocate", result))
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) async fn truncate(&self, len: u64) -> Result<(), IoError> {
+        let file = Arc::clone(&self.direct);
+        let done = blocking(move || {
+            let len = i64::try_from(len).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
+            nix::unistd::ftruncate(file.as_fd(), len).map_err(io::Error::from)
+        })
+        .await;
+        done.map_err(|error| IoError::from_system("truncate", self.path.display(), &error))
+    }
+
+    pub(crate) async fn len(&self) -> Result<u64, IoError> {
+        let status = nix::sys::stat::fstat(self.direct.as_fd());
+        let status = status.map_err(|error| {
+            IoError::from_system("stat", self.path.display(), &io::Error::from(error))
+        })?;
+        Ok(u64::try_from(status.st_size).unwrap_or(0))
+    }
+
+    /// The descriptor that `sendfile` reads from: through the page cache, which several
+    /// consumers of the same segment share.
+    pub(super) fn cached(&self) -> Result<Arc<OwnedFd>, IoError> {
+        if let Some(cached) = self.cached.get() {
+            return Ok(Arc::clone(cached));
+        }
+        let opened = reopen_cached(self.direct.as_fd());
+        let opened =
+            opened.map_err(|error| IoError::from_system("open", self.path.display(), &error))?;
+        Ok(Arc::clone(self.cached.get_or_init(|| Arc::new(opened))))
+    }
+}
+
+/// Opens the file behind `direct` again, whatever its name is by now.
+fn reopen_cached(direct: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let number: RawFd = direct.as_raw_fd();
+    fs::File::open(format!("/proc/self/fd/{number}")).map(OwnedFd::from)
+}

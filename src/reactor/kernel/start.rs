@@ -1,0 +1,147 @@
+//! From a process to running cores.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use base::CoreId;
+use glommio::{LocalExecutorBuilder, Placement};
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::Pid;
+
+use crate::kernel::core::KernelCore;
+use crate::kernel::doctor;
+use crate::kernel::ring::Ring;
+use crate::{Core, Pool};
+
+/// glommio sets this much aside per executor for its own file buffers, which we do not use.
+const GLOMMIO_IO_MEMORY: usize = 64 << 10;
+
+/// How many cores to run and how much memory each may lend.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many cores, each with an executor of its own.
+    pub cores: usize,
+    /// The budget of [`Core::frames`] on each core, in bytes.
+    pub frames_bytes_max: usize,
+    /// The budget of [`Core::chunks`] on each core, in bytes.
+    pub chunks_bytes_max: usize,
+}
+
+/// Why no core could be started.
+#[derive(Debug)]
+pub enum StartError {
+    /// The kernel does not allow what forebay stands on; the text says what, how it was tested
+    /// and how to mend it.
+    Unsupported(String),
+    /// An executor could not be started.
+    Executor(String),
+    /// A core's task panicked; the panic's own message went to standard error.
+    Panicked(CoreId),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsupported(text) => formatter.write_str(text),
+            Self::Executor(text) => write!(formatter, "a core's executor could not start: {text}"),
+            Self::Panicked(core) => write!(
+                formatter,
+                "core {core} stopped because an invariant was broken; everything acknowledged is \
+                 on the device, start again and report the message above"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// The processors that this process may use.
+#[must_use]
+pub fn available_cores() -> usize {
+    allowed_processors().len().max(1)
+}
+
+fn allowed_processors() -> Vec<usize> {
+    let Ok(allowed) = sched_getaffinity(Pid::from_raw(0)) else {
+        return Vec::new();
+    };
+    (0..CpuSet::count())
+        .filter(|cpu| allowed.is_set(*cpu).unwrap_or(false))
+        .collect()
+}
+
+/// Runs `body` on each core until all of them have ended.
+///
+/// # Errors
+/// `Unsupported` at once, before any thread starts, when the kernel lacks something.
+pub fn run<F, T>(options: &Options, body: F) -> Result<(), StartError>
+where
+    F: Fn(Core) -> T + Send + Sync + 'static,
+    T: Future<Output = ()> + 'static,
+{
+    assert!(options.cores > 0, "a process without cores");
+    doctor::require().map_err(StartError::Unsupported)?;
+    let processors = allowed_processors();
+    let body = Arc::new(body);
+    let mut threads = Vec::new();
+    for index in 0..options.cores {
+        let id = CoreId(u16::try_from(index).unwrap_or(u16::MAX));
+        let placement = match processors.get(index) {
+            Some(cpu) => Placement::Fixed(*cpu),
+            None => Placement::Unbound,
+        };
+        let frames = Pool::new(options.frames_bytes_max);
+        let chunks = Pool::new(options.chunks_bytes_max);
+        let body = Arc::clone(&body);
+        let thread = LocalExecutorBuilder::new(placement)
+            .name(&format!("core-{id}"))
+            .io_memory(GLOMMIO_IO_MEMORY)
+            .spawn(move || async move {
+                // `require` made the same ring a moment ago, so only exhaustion can refuse it.
+                let ring = match Ring::start() {
+                    Ok(ring) => ring,
+                    Err(error) => panic!("core {id} has no ring for its files: {error}"),
+                };
+                body(Core::from_kernel(
+                    KernelCore::new(id, frames, chunks, ring).into(),
+                ))
+                .await;
+            })
+            .map_err(|error| StartError::Executor(error.to_string()))?;
+        threads.push((id, thread));
+    }
+    let mut result = Ok(());
+    for (id, thread) in threads {
+        if thread.join().is_err() && result.is_ok() {
+            result = Err(StartError::Panicked(id));
+        }
+    }
+    result
+}
+
+/// Calls `handler` once, on a thread of its own, when the process is asked to end (SIGTERM or
+/// SIGINT). Must be called before `run`, so that every thread inherits the blocked signals.
+///
+/// # Errors
+/// The system's words when the signals cannot be blocked.
+pub fn on_terminate(handler: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGTERM);
+    signals.add(Signal::SIGINT);
+    signals.thread_block().map_err(|error| error.to_string())?;
+    let spawned = std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            if signals.wait().is_ok() {
+                handler();
+            }
+            // A second signal ends the process at once, as an impatient operator expects.
+            let _ = signals.thread_unblock();
+            loop {
+                std::thread::park();
+            }
+        });
+    spawned.map(|_| ()).map_err(|error| error.to_string())
+}
