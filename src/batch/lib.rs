@@ -11,7 +11,9 @@
 //!
 //! Start reading at `view.rs`, then `validate.rs`.
 
+mod builder;
 mod codec;
+mod control;
 mod error;
 mod layout;
 mod records;
@@ -22,7 +24,9 @@ mod validate;
 mod view;
 mod walk;
 
+pub use builder::{BatchBuilder, BatchOptions, recompress};
 pub use codec::{Codec, CodecError, Compression, compress, decompress};
+pub use control::{ControlRecord, Voter};
 pub use error::{BatchError, RecordFault, Refusal, RefusalReason, Refusals};
 pub use layout::{Attributes, HEADER_BYTES, LENGTH_OVERHEAD, MAGIC, PREFIX_BYTES, TimestampType};
 pub use records::{
