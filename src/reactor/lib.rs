@@ -23,6 +23,7 @@ mod error;
 mod file;
 mod kernel;
 mod mailbox;
+mod select;
 mod signal;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -35,5 +36,6 @@ pub use file::File;
 pub use kernel::doctor::{Check, Outcome, examine_data_dir, examine_kernel};
 pub use kernel::start::{Options, StartError, available_cores, on_terminate, run};
 pub use mailbox::{Gone, Receiver, Replier, Reply, Sender, mailbox, reply};
+pub use select::{First, first};
 pub use signal::Signal;
 pub use socket::{Listener, Socket};
