@@ -1,0 +1,7 @@
+//! The room's tests; `samples/` is generated, everything else is written.
+
+mod sample;
+mod samples;
+
+mod golden;
+mod round_trip;
