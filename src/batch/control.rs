@@ -5,7 +5,7 @@
 //!
 //! Invariants: keys and values are Kafka's, byte for byte; unknown types are readable as such.
 
-use base::{NodeId, Timestamp, Uuid};
+use base::{NodeId, Timestamp};
 
 /// A control record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,10 +24,10 @@ pub enum ControlRecord {
     LeaderChange {
         /// The new leader.
         leader: NodeId,
-        /// Every voter with its directory.
-        voters: Vec<Voter>,
+        /// Every voter.
+        voters: Vec<NodeId>,
         /// The voters that voted for it.
-        granting_voters: Vec<Voter>,
+        granting_voters: Vec<NodeId>,
     },
     /// The first record of a snapshot (KIP-630).
     SnapshotHeader {
@@ -48,15 +48,6 @@ pub enum ControlRecord {
     },
 }
 
-/// A voter of the metadata quorum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Voter {
-    /// The voter's node id.
-    pub id: NodeId,
-    /// The id of the directory that holds its log.
-    pub directory: Uuid,
-}
-
 const KEY_VERSION: i16 = 0;
 const ABORT: i16 = 0;
 const COMMIT: i16 = 1;
@@ -66,7 +57,7 @@ const SNAPSHOT_FOOTER: i16 = 4;
 const KRAFT_VERSION: i16 = 5;
 
 const MARKER_VERSION: i16 = 0;
-const LEADER_CHANGE_VERSION: i16 = 1;
+const LEADER_CHANGE_VERSION: i16 = 0;
 const SNAPSHOT_VERSION: i16 = 0;
 const KRAFT_VERSION_VERSION: i16 = 0;
 const NO_TAGGED_FIELDS: u8 = 0;
@@ -167,12 +158,11 @@ impl ControlRecord {
 
 /// A compact array of voters. Its length, plus one, is a variable-length number; a quorum is far
 /// smaller than the 126 voters that fit one byte of it.
-fn put_voters(target: &mut Vec<u8>, voters: &[Voter]) {
+fn put_voters(target: &mut Vec<u8>, voters: &[NodeId]) {
     assert!(voters.len() < 127, "a quorum has few voters");
     target.push(u8::try_from(voters.len() + 1).unwrap_or(0));
     for voter in voters {
-        target.extend_from_slice(&voter.id.0.to_be_bytes());
-        target.extend_from_slice(&voter.directory.0.to_be_bytes());
+        target.extend_from_slice(&voter.0.to_be_bytes());
         target.push(NO_TAGGED_FIELDS);
     }
 }

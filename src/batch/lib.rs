@@ -24,9 +24,12 @@ mod validate;
 mod view;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 pub use builder::{BatchBuilder, BatchOptions, recompress};
 pub use codec::{Codec, CodecError, Compression, compress, decompress};
-pub use control::{ControlRecord, Voter};
+pub use control::ControlRecord;
 pub use error::{BatchError, RecordFault, Refusal, RefusalReason, Refusals};
 pub use layout::{Attributes, HEADER_BYTES, LENGTH_OVERHEAD, MAGIC, PREFIX_BYTES, TimestampType};
 pub use records::{
