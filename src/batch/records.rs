@@ -220,7 +220,7 @@ impl<'a> Iterator for Records<'a> {
                 self.index = self.count;
                 Some(Err(match error {
                     SourceError::Fault(fault) => BatchError::Record { index, fault },
-                    SourceError::Batch(error) => error,
+                    SourceError::Batch(error) => *error,
                 }))
             }
         }

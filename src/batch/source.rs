@@ -11,7 +11,8 @@ use crate::error::{BatchError, RecordFault};
 #[derive(Debug)]
 pub(crate) enum SourceError {
     Fault(RecordFault),
-    Batch(BatchError),
+    /// Boxed, so that reading a number returns in registers.
+    Batch(Box<BatchError>),
 }
 
 impl From<RecordFault> for SourceError {
@@ -48,8 +49,12 @@ pub(crate) trait Source {
     /// A 64-bit zigzag number.
     #[inline]
     fn varlong(&mut self) -> Result<i64, SourceError> {
-        let mut bits = 0_u64;
-        for shift in [0, 7, 14, 21, 28, 35, 42, 49, 56, 63] {
+        let first = self.byte()?;
+        let mut bits = u64::from(first & 0x7F);
+        if first < 0x80 {
+            return Ok(zigzag_64(bits));
+        }
+        for shift in [7, 14, 21, 28, 35, 42, 49, 56, 63] {
             let byte = self.byte()?;
             bits |= u64::from(byte & 0x7F) << shift;
             if byte < 0x80 {
@@ -81,14 +86,14 @@ const fn zigzag_64(bits: u64) -> i64 {
 /// Records in memory.
 pub(crate) struct SliceSource<'a> {
     rest: &'a [u8],
-    position: u64,
+    len: usize,
 }
 
 impl<'a> SliceSource<'a> {
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self {
             rest: bytes,
-            position: 0,
+            len: bytes.len(),
         }
     }
 
@@ -104,7 +109,6 @@ impl<'a> SliceSource<'a> {
             return Err(RecordFault::Truncated.into());
         };
         self.rest = rest;
-        self.position += count as u64;
         Ok(taken)
     }
 
@@ -125,7 +129,6 @@ impl Source for SliceSource<'_> {
             return Err(RecordFault::Truncated.into());
         };
         self.rest = rest;
-        self.position += 1;
         Ok(*byte)
     }
 
@@ -134,8 +137,9 @@ impl Source for SliceSource<'_> {
         self.take(count).map(|_| ())
     }
 
+    #[inline]
     fn position(&self) -> u64 {
-        self.position
+        (self.len - self.rest.len()) as u64
     }
 
     fn at_end(&mut self) -> Result<bool, SourceError> {
@@ -171,7 +175,7 @@ impl<'a> StreamSource<'a> {
             "what is in the window is read first"
         );
         let filled = self.inflater.read(self.window);
-        let filled = filled.map_err(|error| SourceError::Batch(error.into()))?;
+        let filled = filled.map_err(|error| SourceError::Batch(Box::new(error.into())))?;
         assert!(filled <= self.window.len(), "a window holds what was read");
         (self.start, self.end) = (0, filled);
         Ok(filled > 0)

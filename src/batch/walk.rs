@@ -35,7 +35,7 @@ pub(crate) fn walk<S: Source>(
         let shape = match record(source, index, body_bytes_max) {
             Ok(shape) => shape,
             Err(SourceError::Fault(fault)) => return Err(BatchError::Record { index, fault }),
-            Err(SourceError::Batch(error)) => return Err(error),
+            Err(SourceError::Batch(error)) => return Err(*error),
         };
         match visit(shape) {
             Ok(Next::Continue) => {}
@@ -46,7 +46,7 @@ pub(crate) fn walk<S: Source>(
     match source.at_end() {
         Ok(true) => Ok(()),
         Ok(false) => Err(BatchError::TrailingBytes),
-        Err(SourceError::Batch(error)) => Err(error),
+        Err(SourceError::Batch(error)) => Err(*error),
         Err(SourceError::Fault(fault)) => Err(BatchError::Record {
             index: count,
             fault,

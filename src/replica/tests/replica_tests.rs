@@ -117,6 +117,16 @@ fn an_empty_reign_leaves_nothing_behind_when_truncated() {
     assert_eq!(replica.role(), Role::Follower);
 }
 
+fn marker(is_abort: bool) -> crate::Marker {
+    crate::Marker {
+        producer_id: base::ProducerId(7),
+        producer_epoch: base::ProducerEpoch(0),
+        coordinator_epoch: 0,
+        is_abort,
+        timestamp: Timestamp(5),
+    }
+}
+
 /// Random appends, transactions, flushes, followers and set changes; the replica's own assertions
 /// and a naive model of who has what watch.
 #[test]
@@ -142,13 +152,7 @@ fn random_clusters_show_only_what_all_in_sync_replicas_have() {
                     sequence = last + 1;
                 }
                 2 => {
-                    let marker = crate::Marker {
-                        producer_id: base::ProducerId(7),
-                        producer_epoch: base::ProducerEpoch(0),
-                        coordinator_epoch: 0,
-                        is_abort: random.chance(1, 2),
-                        timestamp: Timestamp(5),
-                    };
+                    let marker = marker(random.chance(1, 2));
                     let (offset, completed) = replica.handle_marker(&marker, 0).unwrap();
                     assert_eq!(offset.0, log_end);
                     assert_eq!(completed.map(|ended| ended.first_offset.0), open.take());
