@@ -1,7 +1,7 @@
 //! The configuration of a node with its types: what the rooms above read.
 //!
-//! Built once at start and again whenever a dynamic key changes. Invariant: every field was checked,
-//! alone and against the others, so no reader checks again.
+//! Built once at start and again whenever a dynamic key changes. Invariant: every field was
+//! checked, alone and against the others, so no reader checks again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -367,13 +367,6 @@ fn read_storage(reader: Reader<'_>) -> Result<StorageConfig, ConfigError> {
         return Err(conflict(
             "log.dirs",
             format!("more than {LOG_DIRS_MAX} directories are too many"),
-        ));
-    }
-    let distinct: BTreeSet<&String> = log_dirs.iter().collect();
-    if distinct.len() != log_dirs.len() {
-        return Err(conflict(
-            "log.dirs",
-            "a directory occurs twice; name each once",
         ));
     }
     let metadata_log_dir = reader

@@ -1,8 +1,9 @@
 //! What DescribeConfigs tells about a resource, in domain types (KIP-133, KIP-226, KIP-569).
 //!
 //! One deviation from Kafka, towards the truth: where `log.retention.hours` is set in the file and
-//! `log.retention.ms` is not, Kafka calls a topic's `retention.ms` a default; here it comes from the
-//! file, with the key that was set as its synonym. The same holds for the other keys in two units.
+//! `log.retention.ms` is not, Kafka calls a topic's `retention.ms` a default; here it comes from
+//! the file, with the key that was set as its synonym. The same holds for the other keys in two
+//! units.
 
 use std::collections::BTreeMap;
 

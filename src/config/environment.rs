@@ -2,8 +2,8 @@
 //!
 //! `FOREBAY_LOG_SEGMENT_BYTES` and `KAFKA_LOG_SEGMENT_BYTES` both mean `log.segment.bytes`; where
 //! both are given the first counts. forebay's own keys need no second `FOREBAY_`: `FOREBAY_CORES`.
-//! A variable beginning with `FOREBAY_` that means nothing is a mistake; one beginning with `KAFKA_`
-//! may belong to somebody else (`KAFKA_HEAP_OPTS`) and is only warned of.
+//! A variable beginning with `FOREBAY_` that means nothing is a mistake; one beginning with
+//! `KAFKA_` may belong to somebody else (`KAFKA_HEAP_OPTS`) and is only warned of.
 
 use crate::error::ConfigError;
 use crate::keys::Family;

@@ -1,8 +1,8 @@
 //! Configuration of nodes, topics and groups under Kafka's own keys.
 //!
 //! Vocabulary: a [`Key`] is a name with its type, default and rule; a [`Family`] is whose keys they
-//! are; a [`Setting`] is a value somebody set, with its [`Source`]; the *effective* value is the one
-//! that counts after all layers; *canonical* is the one way of writing a value that is shown.
+//! are; a [`Setting`] is a value somebody set, with its [`Source`]; the *effective* value is the
+//! one that counts after all layers; *canonical* is the one way of writing a value that is shown.
 //!
 //! Invariants: an unknown key is an error that names the nearest known one; nothing is stored that
 //! did not pass its key's rule; a secret is never shown; every bound stands in [`limits`]. No file,

@@ -1,7 +1,8 @@
 //! Java's `.properties` format, as `java.util.Properties` reads it, from UTF-8.
 //!
-//! Two deviations, both on the side of telling the operator: bytes that are not UTF-8 and values
-//! without a key are errors with their line instead of something surprising.
+//! Deviations, all on the side of telling the operator: bytes that are not UTF-8 and values without
+//! a key are errors with their line. A lone backslash at the end of a file is nothing, not a key
+//! without a name.
 
 use crate::error::{ConfigError, LineProblem};
 use crate::limits::{FILE_BYTES_MAX, FILE_SETTINGS_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};

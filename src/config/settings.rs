@@ -1,8 +1,8 @@
 //! All settings of a node in their layers, and which of them counts.
 //!
-//! The layers, from strong to weak: set for this broker while running, set for all brokers, given at
-//! start (where `--set` beats the environment and that beats the file), default. Within a layer a
-//! key goes before the keys it falls back to, as in Kafka (KIP-226).
+//! The layers, from strong to weak: set for this broker while running, set for all brokers, given
+//! at start (where `--set` beats the environment and that beats the file), default. Within a layer
+//! a key goes before the keys it falls back to, as in Kafka (KIP-226).
 //!
 //! Invariant: every stored value is canonical and passed its key's rule.
 

@@ -1,6 +1,7 @@
 //! Values: from text to a type and back, as Kafka reads and prints them.
 //!
-//! Invariant: `parse(print(v)) == v`, so a value that went through [`canonical`] once stays as it is.
+//! Invariant: `parse(print(v)) == v`, so a value that went through [`canonical`] once stays as it
+//! is.
 
 use crate::key::{Key, Kind};
 use crate::limits::VALUE_BYTES_MAX;

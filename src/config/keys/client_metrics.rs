@@ -1,7 +1,7 @@
 //! Subscriptions to metrics that clients push.
 //!
-//! Data only: what each row means is told in `key.rs`. Names, types, defaults and rules are Kafka's,
-//! except where a row says `unlike_kafka`.
+//! Data only: what each row means is told in `key.rs`. Names, types, defaults and rules are
+//! Kafka's, except where a row says `unlike_kafka`.
 
 use crate::key::{Key, Kind};
 use crate::rule::Rule;

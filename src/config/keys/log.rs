@@ -1,7 +1,7 @@
 //! Directories, segments, retention, compaction and the defaults that topics inherit.
 //!
-//! Data only: what each row means is told in `key.rs`. Names, types, defaults and rules are Kafka's,
-//! except where a row says `unlike_kafka`.
+//! Data only: what each row means is told in `key.rs`. Names, types, defaults and rules are
+//! Kafka's, except where a row says `unlike_kafka`.
 
 use crate::key::{Importance, Key, Kind, Reason, Scope};
 use crate::rule::Rule;

@@ -17,26 +17,61 @@ pub(crate) const BROKER_KEYS: &[Key] = &[
     Key::new("forebay.cores", Kind::Int, Some("0"))
         .rule(Rule::Between(0, CORES_MAX))
         .importance(Importance::High)
-        .doc("How many cores the node works with, one thread on each; 0 takes all that the process may use."),
+        .doc(
+            "How many cores the node works with, one thread on each; 0 takes all that the \
+             process may use.",
+        ),
     Key::new("forebay.ack.durability", Kind::Text, Some("device"))
         .rule(Rule::OneOf(DURABILITY))
         .importance(Importance::High)
         .dynamic(Scope::Cluster)
-        .doc("When a record is acknowledged: `device` after it was flushed to the device, `memory` as soon as it is in memory, as Kafka does, with log.flush.interval.messages and log.flush.interval.ms in force. The topic key of the same name overrides it."),
+        .doc(
+            "When a record is acknowledged: `device` after it was flushed to the device, \
+             `memory` as soon as it is in memory, as Kafka does, with \
+             log.flush.interval.messages and log.flush.interval.ms in force. The topic key \
+             of the same name overrides it.",
+        ),
     Key::new("forebay.memory.frames.bytes", Kind::Long, Some("134217728"))
         .rule(Rule::Between(FRAMES_BYTES_MIN, FRAMES_BYTES_MAX))
-        .doc("How many bytes of memory each core has for requests and answers; beyond it sockets are not read."),
+        .doc(
+            "How many bytes of memory each core has for requests and answers; beyond it \
+             sockets are not read.",
+        ),
     Key::new("forebay.memory.chunks.bytes", Kind::Long, Some("134217728"))
         .rule(Rule::Between(CHUNKS_BYTES_MIN, CHUNKS_BYTES_MAX))
-        .doc("How many bytes of memory each core has for the ends of its partitions' logs; beyond it produce requests wait."),
-    Key::new("forebay.request.header.timeout.ms", Kind::Int, Some("10000"))
-        .rule(Rule::Between(1, HEADER_TIMEOUT_MS_MAX))
-        .doc("How many milliseconds a client may take from the first byte of a request to its last before the connection is closed."),
-    Key::new("forebay.connection.inflight.bytes.max", Kind::Long, Some("33554432"))
-        .rule(Rule::Between(1, CONNECTION_INFLIGHT_BYTES_MAX))
-        .doc("How many bytes of unanswered requests one connection may have before it is no longer read; a single larger request still passes, alone."),
-    Key::new("forebay.legacy.protocol.enable", Kind::Boolean, Some("true"))
-        .doc("Whether the API versions that Kafka 4 dropped (KIP-896) are still served to old clients."),
+        .doc(
+            "How many bytes of memory each core has for the ends of its partitions' logs; \
+             beyond it produce requests wait.",
+        ),
+    Key::new(
+        "forebay.request.header.timeout.ms",
+        Kind::Int,
+        Some("10000"),
+    )
+    .rule(Rule::Between(1, HEADER_TIMEOUT_MS_MAX))
+    .doc(
+        "How many milliseconds a client may take from the first byte of a request to \
+             its last before the connection is closed.",
+    ),
+    Key::new(
+        "forebay.connection.inflight.bytes.max",
+        Kind::Long,
+        Some("33554432"),
+    )
+    .rule(Rule::Between(1, CONNECTION_INFLIGHT_BYTES_MAX))
+    .doc(
+        "How many bytes of unanswered requests one connection may have before it is no \
+             longer read; a single larger request still passes, alone.",
+    ),
+    Key::new(
+        "forebay.legacy.protocol.enable",
+        Kind::Boolean,
+        Some("true"),
+    )
+    .doc(
+        "Whether the API versions that Kafka 4 dropped (KIP-896) are still served to \
+             old clients.",
+    ),
     Key::new("forebay.log.format", Kind::Text, Some("text"))
         .rule(Rule::OneOf(&["text", "json"]))
         .importance(Importance::Low)
@@ -44,10 +79,15 @@ pub(crate) const BROKER_KEYS: &[Key] = &[
 ];
 
 /// forebay's topic keys.
-pub(crate) const TOPIC_KEYS: &[Key] = &[
-    Key::new("forebay.ack.durability", Kind::Text, Some("device"))
-        .rule(Rule::OneOf(DURABILITY))
-        .importance(Importance::High)
-        .falls_back_to(&["forebay.ack.durability"])
-        .doc("When a record of this topic is acknowledged: `device` after it was flushed to the device, `memory` as soon as it is in memory, with flush.messages and flush.ms in force."),
-];
+pub(crate) const TOPIC_KEYS: &[Key] =
+    &[
+        Key::new("forebay.ack.durability", Kind::Text, Some("device"))
+            .rule(Rule::OneOf(DURABILITY))
+            .importance(Importance::High)
+            .falls_back_to(&["forebay.ack.durability"])
+            .doc(
+                "When a record of this topic is acknowledged: `device` after it was flushed to \
+             the device, `memory` as soon as it is in memory, with flush.messages and \
+             flush.ms in force.",
+            ),
+    ];

@@ -1,7 +1,7 @@
 //! Replication between brokers.
 //!
-//! Data only: what each row means is told in `key.rs`. Names, types, defaults and rules are Kafka's,
-//! except where a row says `unlike_kafka`.
+//! Data only: what each row means is told in `key.rs`. Names, types, defaults and rules are
+//! Kafka's, except where a row says `unlike_kafka`.
 
 use crate::key::{Importance, Key, Kind, Reason, Scope};
 use crate::rule::Rule;
@@ -86,6 +86,7 @@ pub(crate) const KEYS: &[Key] = &[
     )
     .rule(Rule::AtLeast(0))
     .dynamic(Scope::Cluster)
+    .internal()
     .doc(
         "How many bytes per second this broker sends, as leader, for partitions whose \
              replication is throttled.",
@@ -97,6 +98,7 @@ pub(crate) const KEYS: &[Key] = &[
     )
     .rule(Rule::AtLeast(0))
     .dynamic(Scope::Cluster)
+    .internal()
     .doc(
         "How many bytes per second this broker fetches, as follower, for partitions \
              whose replication is throttled.",
@@ -108,5 +110,6 @@ pub(crate) const KEYS: &[Key] = &[
     )
     .rule(Rule::AtLeast(0))
     .dynamic(Scope::Cluster)
+    .internal()
     .doc("How many bytes per second moves between this broker's log directories may write."),
 ];

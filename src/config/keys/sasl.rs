@@ -1,7 +1,7 @@
 //! Authentication by SASL: mechanisms, Kerberos, OAuth and delegation tokens.
 //!
-//! Data only: what each row means is told in `key.rs`. Names, types, defaults and rules are Kafka's,
-//! except where a row says `unlike_kafka`.
+//! Data only: what each row means is told in `key.rs`. Names, types, defaults and rules are
+//! Kafka's, except where a row says `unlike_kafka`.
 
 use crate::key::{Importance, Key, Kind, Reason, Scope};
 use crate::rule::Rule;

@@ -1,7 +1,7 @@
 //! Metrics of this node and those that clients push to it.
 //!
-//! Data only: what each row means is told in `key.rs`. Names, types, defaults and rules are Kafka's,
-//! except where a row says `unlike_kafka`.
+//! Data only: what each row means is told in `key.rs`. Names, types, defaults and rules are
+//! Kafka's, except where a row says `unlike_kafka`.
 
 use crate::key::{Importance, Key, Kind, Reason, Scope};
 use crate::rule::Rule;

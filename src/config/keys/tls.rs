@@ -1,7 +1,7 @@
 //! Encryption by TLS: certificates, keys and protocol versions.
 //!
-//! Data only: what each row means is told in `key.rs`. Names, types, defaults and rules are Kafka's,
-//! except where a row says `unlike_kafka`.
+//! Data only: what each row means is told in `key.rs`. Names, types, defaults and rules are
+//! Kafka's, except where a row says `unlike_kafka`.
 
 use crate::key::{Importance, Key, Kind, Reason, Scope};
 use crate::rule::Rule;

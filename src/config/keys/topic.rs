@@ -1,7 +1,7 @@
 //! Keys that a topic may set for itself.
 //!
-//! Data only: what each row means is told in `key.rs`. Names, types, defaults and rules are Kafka's,
-//! except where a row says `unlike_kafka`.
+//! Data only: what each row means is told in `key.rs`. Names, types, defaults and rules are
+//! Kafka's, except where a row says `unlike_kafka`.
 
 use crate::key::{Key, Kind, Reason};
 use crate::rule::Rule;
