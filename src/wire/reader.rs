@@ -300,6 +300,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The varint that says whether a nullable struct follows inside a tagged field: Kafka writes
+    /// zero for null there, unlike everywhere else.
+    pub(crate) fn present_in_tag(
+        &mut self,
+        field: &'static str,
+        allowed: bool,
+    ) -> Result<bool, WireError> {
+        if self.varint(field)? == 0 {
+            self.null(field, allowed).map(|()| false)
+        } else {
+            Ok(true)
+        }
+    }
+
     /// The count of an array whose elements take at least `wire_min` bytes each and exactly
     /// `heap_each` bytes of memory; the memory is granted here.
     fn count(

@@ -373,6 +373,14 @@ impl Writer {
         self.int8(if present { 1 } else { -1 });
     }
 
+    /// The varint that says whether a nullable struct follows inside a tagged field.
+    pub(crate) fn present_in_tag(&mut self, field: &'static str, present: bool, allowed: bool) {
+        if !present {
+            self.null(field, allowed);
+        }
+        self.varint(u32::from(present));
+    }
+
     pub(crate) fn array(&mut self, field: &'static str, count: usize) {
         self.length(field, Some(count));
     }

@@ -302,12 +302,22 @@ fn read_expression(message: &Message, field: &Field) -> String {
     }
     match &field.base {
         Base::Struct(name) if optional => format!(
-            "if r.present(\"{label}\", {allowed})? {{ Some({name}::read(r, v)?) }} else {{ None }}"
+            "if r.{}(\"{label}\", {allowed})? {{ Some({name}::read(r, v)?) }} else {{ None }}",
+            presence(field)
         ),
         Base::Struct(name) => format!("{name}::read(r, v)?"),
         Base::Records => format!("r.records(\"{label}\", {allowed})?"),
         base if optional => format!("r.nullable_{}(\"{label}\", {allowed})?", verb(base)),
         base => format!("r.{}(\"{label}\")?", verb(base)),
+    }
+}
+
+/// How a nullable struct says that it is there.
+const fn presence(field: &Field) -> &'static str {
+    if field.tag.is_some() {
+        "present_in_tag"
+    } else {
+        "present"
     }
 }
 
@@ -333,8 +343,9 @@ fn write_statement(field: &Field) -> String {
     }
     match &field.base {
         Base::Struct(_) if optional => format!(
-            "w.present(\"{label}\", {this}.is_some(), {allowed}); \
-             if let Some(value) = &{this} {{ value.write(w, v); }}"
+            "w.{}(\"{label}\", {this}.is_some(), {allowed}); \
+             if let Some(value) = &{this} {{ value.write(w, v); }}",
+            presence(field)
         ),
         Base::Struct(_) => format!("{this}.write(w, v);"),
         Base::Records => format!("w.records(\"{label}\", &{this}, {allowed});"),

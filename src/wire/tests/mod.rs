@@ -4,4 +4,6 @@ mod sample;
 mod samples;
 
 mod golden;
+mod oracle;
 mod round_trip;
+mod splicing;

@@ -6,7 +6,7 @@
 //! 3: request gains producer_id, producer_epoch (KIP-360)  
 //! 4: same layout (KIP-890)  
 //! 5: same layout (KIP-890)  
-//! 6: request gains enable2_pc, keep_prepared_txn; response gains ongoing_txn_producer_id, ongoing_txn_producer_epoch (KIP-939)  
+//! 6: request gains enable_2pc, keep_prepared_txn; response gains ongoing_txn_producer_id, ongoing_txn_producer_epoch (KIP-939)  
 
 use super::prelude::*;
 
@@ -22,7 +22,7 @@ pub struct InitProducerIdRequest<'a> {
     /// Int16, versions 3+, default -1.
     pub producer_epoch: i16,
     /// Bool, versions 6+.
-    pub enable2_pc: bool,
+    pub enable_2pc: bool,
     /// Bool, versions 6+.
     pub keep_prepared_txn: bool,
 }
@@ -34,7 +34,7 @@ impl Default for InitProducerIdRequest<'_> {
             transaction_timeout_ms: 0,
             producer_id: -1,
             producer_epoch: -1,
-            enable2_pc: false,
+            enable_2pc: false,
             keep_prepared_txn: false,
         }
     }
@@ -50,7 +50,7 @@ impl<'a> InitProducerIdRequest<'a> {
         } else {
             -1
         };
-        let enable2_pc = if v >= 6 { r.bool("enable2_pc")? } else { false };
+        let enable_2pc = if v >= 6 { r.bool("enable_2pc")? } else { false };
         let keep_prepared_txn = if v >= 6 {
             r.bool("keep_prepared_txn")?
         } else {
@@ -62,7 +62,7 @@ impl<'a> InitProducerIdRequest<'a> {
             transaction_timeout_ms,
             producer_id,
             producer_epoch,
-            enable2_pc,
+            enable_2pc,
             keep_prepared_txn,
         })
     }
@@ -81,9 +81,9 @@ impl<'a> InitProducerIdRequest<'a> {
             w.not_in_version("producer_epoch", v);
         }
         if v >= 6 {
-            w.bool(self.enable2_pc);
-        } else if self.enable2_pc {
-            w.not_in_version("enable2_pc", v);
+            w.bool(self.enable_2pc);
+        } else if self.enable_2pc {
+            w.not_in_version("enable_2pc", v);
         }
         if v >= 6 {
             w.bool(self.keep_prepared_txn);

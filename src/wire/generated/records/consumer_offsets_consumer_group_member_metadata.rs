@@ -111,11 +111,12 @@ impl<'a> ConsumerGroupMemberMetadataValue<'a> {
         while let Some((tag, behind)) = r.next_tag(&mut tags)? {
             match tag {
                 0 => {
-                    classic_member_metadata = if r.present("classic_member_metadata", true)? {
-                        Some(ClassicMemberMetadata::read(r, v)?)
-                    } else {
-                        None
-                    }
+                    classic_member_metadata =
+                        if r.present_in_tag("classic_member_metadata", true)? {
+                            Some(ClassicMemberMetadata::read(r, v)?)
+                        } else {
+                            None
+                        }
                 }
                 _ => r.skip_tag(behind)?,
             }
@@ -154,7 +155,7 @@ impl<'a> ConsumerGroupMemberMetadataValue<'a> {
         w.tag_count(&[tag_0]);
         if tag_0 {
             let start = w.begin_tag(0);
-            w.present(
+            w.present_in_tag(
                 "classic_member_metadata",
                 self.classic_member_metadata.is_some(),
                 true,

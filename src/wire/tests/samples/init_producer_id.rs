@@ -19,7 +19,7 @@ impl Sample for InitProducerIdRequest<'static> {
             sample.producer_epoch = Sample::sample(source, v);
         }
         if (6..=6).contains(&v) {
-            sample.enable2_pc = Sample::sample(source, v);
+            sample.enable_2pc = Sample::sample(source, v);
         }
         if (6..=6).contains(&v) {
             sample.keep_prepared_txn = Sample::sample(source, v);
