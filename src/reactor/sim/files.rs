@@ -39,8 +39,9 @@ impl Universe {
                         },
                     );
                 let delay = faults.disk_delay(&mut machine.random);
-                let submitted = machine.disk.submit(operation);
                 let number = machine.operations;
+                self.tell(|| format!("node {}: {number}: {operation}", process.node));
+                let submitted = machine.disk.submit(operation);
                 machine.operations += 1;
                 let in_flight = InFlight {
                     submitted,
@@ -92,6 +93,10 @@ impl Universe {
         });
         if let Some((answer, result)) = completed.flatten() {
             self.record(Kind::DiskCompleted, operation, u64::from(result.is_ok()));
+            self.tell(|| match &result {
+                Ok(outcome) => format!("node {node}: {operation}: {outcome}"),
+                Err(refusal) => format!("node {node}: {operation}: {}", refusal.detail),
+            });
             *answer.result.borrow_mut() = Some(result);
             if let Some(waker) = answer.waker.take() {
                 waker.wake();

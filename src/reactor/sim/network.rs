@@ -567,6 +567,7 @@ impl Network {
     /// Both ends learn at once that the connection is gone.
     fn cut(&mut self, universe: &Universe, number: u64) {
         universe.record(Kind::Network, number, u64::MAX);
+        universe.tell(|| format!("connection {number} is cut"));
         for end in 0..2 {
             if let Some(end) = self.end(number, end) {
                 end.coming.clear();

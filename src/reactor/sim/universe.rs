@@ -83,7 +83,12 @@ pub(super) struct Universe {
     /// Dead tasks and futures, to be dropped when no task is being polled.
     graveyard: RefCell<Vec<Pin<Box<dyn Future<Output = ()>>>>>,
     polling: Cell<bool>,
+    /// Who is told in words what happens.
+    narrator: RefCell<Option<Narrator>>,
 }
+
+/// Takes a line about what happened.
+pub(super) type Narrator = Box<dyn FnMut(&str)>;
 
 impl Universe {
     pub(super) fn new(seed: u64) -> Self {
@@ -99,6 +104,7 @@ impl Universe {
             exits: RefCell::new(Vec::new()),
             graveyard: RefCell::new(Vec::new()),
             polling: Cell::new(false),
+            narrator: RefCell::new(None),
         }
     }
 
@@ -106,6 +112,22 @@ impl Universe {
     pub(super) fn record(&self, kind: Kind, subject: u64, detail: u64) {
         self.trace
             .record(kind, self.timeline.now_ns(), subject, detail);
+    }
+
+    /// Has everything from now on told to `narrator`.
+    pub(super) fn set_narrator(&self, narrator: Narrator) {
+        *self.narrator.borrow_mut() = Some(narrator);
+    }
+
+    /// Tells the narrator, if there is one, a line about what happens.
+    pub(super) fn tell(&self, line: impl FnOnce() -> String) {
+        if let Some(narrator) = &mut *self.narrator.borrow_mut() {
+            narrator(&format!(
+                "{:>14.6} {}",
+                self.timeline.now().as_secs_f64(),
+                line()
+            ));
+        }
     }
 
     /// True while `process` lives: it is its machine's latest and was not killed.

@@ -119,6 +119,8 @@ impl World {
         };
         self.universe
             .record(Kind::Process, node.0 as u64, u64::from(incarnation));
+        self.universe
+            .tell(|| format!("node {}: start {incarnation}", node.0));
         let unfinished = Rc::new(Cell::new(cores));
         for id in 0..cores {
             let frames = Pool::new(options.frames_bytes_max);
@@ -347,6 +349,12 @@ impl World {
             .network
             .borrow_mut()
             .half_close_between(from.0, to.0);
+    }
+
+    /// Has every process start and end, disk operation and broken connection from now on told to
+    /// `narrator`, a line each: for reading a failed seed's run.
+    pub fn set_narrator(&self, narrator: impl FnMut(&str) + 'static) {
+        self.universe.set_narrator(Box::new(narrator));
     }
 
     /// The fingerprint of everything that happened so far; equal for equal seeds and tests.

@@ -14,6 +14,9 @@ use base::{BLOCK_SIZE, Random, usize_from_u64};
 
 /// What a device writes at once, and what a power cut can tear.
 pub(in crate::sim) const SECTOR_SIZE: u64 = 512;
+/// A file with more unflushed changes than this has its oldest written back unasked, as a kernel
+/// and a device with full caches would do.
+const PENDING_MAX: usize = 4096;
 /// The grain in which sparse content is kept in memory.
 const CHUNK_SIZE: u64 = 16 << 10;
 
@@ -161,6 +164,9 @@ impl Content {
             self.set_len(end);
         }
         self.pending.push_back(Change::Write { position, bytes });
+        if self.pending.len() > PENDING_MAX {
+            self.flush_up_to(self.mark() - PENDING_MAX as u64 / 2);
+        }
     }
 
     /// Writes some of the sectors only, as a write does that fails or is cut off half way.

@@ -1,6 +1,7 @@
 //! What processes ask of a disk, and how each request ends: as asked, refused, failed by the
 //! device, or left in any state by a process or a power supply that died meanwhile.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -52,6 +53,54 @@ pub(in crate::sim) enum Operation {
     Allocate { inode: u64, len: u64 },
     /// Makes an open file exactly this long.
     Truncate { inode: u64, len: u64 },
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open { path, mode } => write!(formatter, "open {} {mode:?}", path.display()),
+            Self::CreateDirAll { path } => write!(formatter, "create {}", path.display()),
+            Self::List { path } => write!(formatter, "list {}", path.display()),
+            Self::Rename { from, to } => {
+                write!(formatter, "rename {} to {}", from.display(), to.display())
+            }
+            Self::RemoveFile { path } => write!(formatter, "remove {}", path.display()),
+            Self::RemoveDirAll { path } => write!(formatter, "remove all of {}", path.display()),
+            Self::SyncDir { path } => write!(formatter, "sync {}", path.display()),
+            Self::ReadSmall { path } => write!(formatter, "read {}", path.display()),
+            Self::WriteSmall { path, bytes } => {
+                write!(formatter, "write {} +{}", path.display(), bytes.len())
+            }
+            Self::Write {
+                inode,
+                position,
+                bytes,
+            } => {
+                write!(formatter, "write #{inode} {position} +{}", bytes.len())
+            }
+            Self::Read {
+                inode,
+                position,
+                len,
+            } => {
+                write!(formatter, "read #{inode} {position} +{len}")
+            }
+            Self::Flush { inode } => write!(formatter, "flush #{inode}"),
+            Self::Allocate { inode, len } => write!(formatter, "allocate #{inode} {len}"),
+            Self::Truncate { inode, len } => write!(formatter, "truncate #{inode} {len}"),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => formatter.write_str("done"),
+            Self::Opened(inode) => write!(formatter, "opened #{inode}"),
+            Self::Bytes(bytes) => write!(formatter, "{} bytes", bytes.len()),
+            Self::Entries(entries) => write!(formatter, "{} names", entries.len()),
+        }
+    }
 }
 
 /// How a request was answered.

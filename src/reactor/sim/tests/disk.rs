@@ -287,6 +287,23 @@ fn planned_errors_surface_once() {
     }
 }
 
+/// A file that nobody ever flushes does not fill the test's memory: its oldest changes are written
+/// back, and only the newest stay in doubt.
+#[test]
+fn old_changes_are_written_back() {
+    let (world, node) = one_machine(5);
+    world.run_process(node, LIMIT, |core| async move {
+        let file = durable_file(&core, "/log", 1, b'o').await.unwrap();
+        for number in 0..5_000 {
+            let fill = if number == 0 { b'1' } else { b'n' };
+            write(&core, &file, number, 1, fill).await.unwrap();
+        }
+    });
+    world.power_cut(node);
+    let bytes = world.peek(node, Path::new("/log")).unwrap();
+    assert!(bytes[..BLOCK_SIZE].iter().all(|byte| *byte == b'1'));
+}
+
 /// After a failed flush a second one succeeds and proves nothing: the first one's bytes may be
 /// gone. Whoever retries loses acknowledged records.
 #[test]
