@@ -4,6 +4,7 @@ mod sample;
 mod samples;
 
 mod golden;
+mod malformed;
 mod oracle;
 mod round_trip;
 mod splicing;
