@@ -1,0 +1,32 @@
+//! Why a decision was refused, as the client will read it.
+
+use base::ErrorCode;
+use std::fmt;
+
+/// Kafka's error code with a text that says what and why; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What a client's code looks at.
+    pub code: ErrorCode,
+    /// What a person reads.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal with this code and text.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        assert!(code != ErrorCode::None, "a refusal has an error code");
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.code.name(), self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}
