@@ -4,27 +4,57 @@
 //! says what happened, why, and how to mend it, and ends with a nonzero exit code.
 
 mod completions;
+mod config;
+mod consume;
+mod doctor;
+mod failure;
+mod input;
+mod output;
+mod produce;
+mod session;
+mod table;
+mod template;
+mod topic;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 /// A streaming storage node that speaks the Kafka protocol.
+///
+/// The commands topic, produce and consume work against any Kafka broker.
 #[derive(Debug, Parser)]
 #[command(name = "forebay", version, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 arguments not understood, 3 no broker \
+    answers, 4 the broker refuses, 5 input or output unusable."
+)]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    cluster: session::Cluster,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Topic(topic::Options),
+    Produce(produce::Options),
+    Consume(consume::Options),
+    Doctor(doctor::Options),
+    Config(config::Options),
     Completions(completions::Options),
 }
 
 /// Parses the arguments and runs the command that they name.
 pub(crate) fn run() -> ExitCode {
-    match CommandLine::parse().command {
+    let CommandLine { command, cluster } = CommandLine::parse();
+    match command {
+        Command::Topic(options) => topic::run(&options, &cluster),
+        Command::Produce(options) => produce::run(&options, &cluster),
+        Command::Consume(options) => consume::run(&options, &cluster),
+        Command::Doctor(options) => doctor::run(&options, cluster.json),
+        Command::Config(options) => config::run(&options, cluster.json),
         Command::Completions(options) => completions::run(&options),
     }
 }

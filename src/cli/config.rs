@@ -1,0 +1,67 @@
+//! `forebay config`: what configuration keys mean.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use config::ConfigError;
+use serde_json::json;
+
+use super::failure::{Failure, Kind};
+use super::output;
+
+/// Explain configuration keys
+#[derive(Args, Debug)]
+pub(super) struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// What a key does, its type, default and limits
+    Explain {
+        /// The key, under Kafka's name
+        key: String,
+    },
+}
+
+pub(super) fn run(options: &Options, json: bool) -> ExitCode {
+    let Command::Explain { key } = &options.command;
+    match explain(key, json) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn explain(name: &str, json: bool) -> Result<(), Failure> {
+    let explanation = config::explain(name).map_err(|error| unknown(name, &error))?;
+    if !json {
+        return output::print(explanation.to_string().as_bytes()).map(|_| ());
+    }
+    for (family, key) in &explanation.keys {
+        output::json(&json!({
+            "key": key.name,
+            "family": family.name(),
+            "purpose": key.purpose,
+            "type": key.kind.name(),
+            "allowed": key.rule.to_string(),
+            "default": key.default,
+            "has_effect": key.status() == config::Status::Honoured,
+        }))?;
+    }
+    Ok(())
+}
+
+fn unknown(name: &str, error: &ConfigError) -> Failure {
+    let mend = match error {
+        ConfigError::UnknownKey {
+            nearest: Some(nearest),
+            ..
+        } => {
+            format!("did you mean `forebay config explain {nearest}`?")
+        }
+        _ => "keys are Kafka's own; ours begin with forebay.".to_owned(),
+    };
+    let why = "no broker, topic or group configuration has it";
+    Failure::new(Kind::General, format!("there is no key {name}"), why, mend)
+}
