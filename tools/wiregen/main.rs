@@ -11,14 +11,15 @@ mod emit_tables;
 mod model;
 mod names;
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use crate::model::{Definition, Head};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut check = false;
@@ -30,8 +31,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
     let wire = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src/wire");
     let files = generate(&wire)?;
-    let roots = [wire.join("generated"), wire.join("tests/samples")];
-    let stale = stale(&roots, &files)?;
+    let stale = stale(&roots(&wire), &files)?;
     if check {
         for path in &stale {
             eprintln!("out of date: {}", path.display());
@@ -55,6 +55,11 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
     println!("{} files, {} rewritten", files.len(), stale.len());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The folders that hold generated files and nothing else.
+fn roots(wire: &Path) -> [PathBuf; 2] {
+    [wire.join("generated"), wire.join("tests/samples")]
 }
 
 /// The paths that are missing, different or should not be there.
@@ -118,9 +123,7 @@ fn generate(wire: &Path) -> Result<BTreeMap<PathBuf, String>, Box<dyn Error>> {
     for (name, text) in emit_samples::samples(&definitions) {
         files.insert(wire.join("tests/samples").join(name), text);
     }
-    for text in files.values_mut() {
-        *text = formatted(text)?;
-    }
+    format_all(wire, &mut files)?;
     Ok(files)
 }
 
@@ -154,19 +157,26 @@ fn definitions(folder: &Path) -> Result<Vec<Definition>, Box<dyn Error>> {
     Ok(found)
 }
 
-/// The text as rustfmt wants it.
-fn formatted(text: &str) -> Result<String, Box<dyn Error>> {
-    let mut child = Command::new("rustfmt")
+/// Formats all texts by one run of rustfmt in a temporary copy of the two folders.
+fn format_all(wire: &Path, files: &mut BTreeMap<PathBuf, String>) -> Result<(), Box<dyn Error>> {
+    let scratch = std::env::temp_dir().join(format!("forebay-wiregen-{}", std::process::id()));
+    for (path, text) in files.iter() {
+        let copy = scratch.join(path.strip_prefix(wire)?);
+        if let Some(parent) = copy.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(copy, text)?;
+    }
+    let done = Command::new("rustfmt")
         .args(["--edition", "2024", "--config", "max_width=100"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    if let Some(mut input) = child.stdin.take() {
-        input.write_all(text.as_bytes())?;
+        .args(roots(&scratch).map(|root| root.join("mod.rs")))
+        .status()?;
+    if !done.success() {
+        return Err(format!("rustfmt refused generated code in {}", scratch.display()).into());
     }
-    let output = child.wait_with_output()?;
-    if !output.status.success() {
-        return Err(format!("rustfmt refused generated code:\n{text}").into());
+    for (path, text) in files.iter_mut() {
+        *text = fs::read_to_string(scratch.join(path.strip_prefix(wire)?))?;
     }
-    Ok(String::from_utf8(output.stdout)?)
+    fs::remove_dir_all(scratch)?;
+    Ok(())
 }

@@ -3,6 +3,7 @@
 mod sample;
 mod samples;
 
+mod captures;
 mod golden;
 mod malformed;
 mod oracle;
