@@ -11,7 +11,7 @@ pub(crate) fn module(definition: &Definition) -> String {
         definition.path
     );
     for note in &definition.notes {
-        let _ = writeln!(out, "//! {note}  ");
+        let _ = writeln!(out, "//! - {note}");
     }
     out.push_str("\nuse super::prelude::*;\n");
     for message in &definition.messages {

@@ -18,7 +18,9 @@ struct Capture {
     bytes: Vec<u8>,
 }
 
-fn unhex(text: &str) -> Vec<u8> {
+/// The bytes of a line of hexadecimal text; none for a dash.
+pub(super) fn unhex(text: &str) -> Vec<u8> {
+    let text = text.strip_prefix("-").unwrap_or(text);
     let digit = |letter: u8| u8::try_from(char::from(letter).to_digit(16).unwrap()).unwrap();
     text.as_bytes()
         .chunks(2)

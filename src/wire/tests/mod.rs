@@ -7,5 +7,6 @@ mod captures;
 mod golden;
 mod malformed;
 mod oracle;
+mod persisted;
 mod round_trip;
 mod splicing;
