@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use base::BLOCK_SIZE;
 
 use crate::error::IoError;
-use crate::kernel::file::KernelFile;
+use crate::kernel::file::{CachedFile, KernelFile};
 use crate::{Blocks, Bytes};
 
 #[cfg(feature = "sim")]
@@ -47,14 +48,6 @@ impl File {
     pub(crate) fn from_sim(file: sim::SimFile) -> Self {
         Self {
             twin: Twin::Sim(Rc::new(file)),
-        }
-    }
-
-    pub(crate) fn kernel(&self) -> Option<&Rc<KernelFile>> {
-        match &self.twin {
-            Twin::Kernel(file) => Some(file),
-            #[cfg(feature = "sim")]
-            Twin::Sim(_) => None,
         }
     }
 
@@ -111,14 +104,82 @@ impl File {
     ///
     /// # Errors
     /// As the file system answers.
-    #[expect(clippy::len_without_is_empty, reason = "asking costs a system call; nobody does")]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "asking costs a system call; nobody does"
+    )]
     pub async fn len(&self) -> Result<u64, IoError> {
         on_twin!(self, file => file.len().await)
+    }
+
+    /// A part of the file on its way to a socket of any core, by `sendfile` where the machine has
+    /// it. Nothing of it may change any more.
+    ///
+    /// # Errors
+    /// When the file cannot be opened again through the page cache.
+    pub async fn range(&self, position: u64, len: u64) -> Result<FileRange, IoError> {
+        match &self.twin {
+            Twin::Kernel(file) => {
+                let twin = RangeTwin::Kernel {
+                    file: file.cached()?,
+                    position,
+                };
+                Ok(FileRange { twin, len })
+            }
+            #[cfg(feature = "sim")]
+            Twin::Sim(file) => {
+                let bytes = file.read_at(position, base::usize_from_u64(len)).await?;
+                assert_eq!(
+                    bytes.len() as u64,
+                    len,
+                    "a range beyond the end of the file"
+                );
+                Ok(FileRange {
+                    twin: RangeTwin::Bytes(bytes),
+                    len,
+                })
+            }
+        }
     }
 
     /// The path it was opened by.
     #[must_use]
     pub fn path(&self) -> &Path {
         on_twin!(self, file => file.path())
+    }
+}
+
+/// See [`File::range`]. Cheap to clone; it may travel between cores.
+#[derive(Clone)]
+pub struct FileRange {
+    twin: RangeTwin,
+    len: u64,
+}
+
+#[derive(Clone)]
+pub(crate) enum RangeTwin {
+    Kernel {
+        file: Arc<CachedFile>,
+        position: u64,
+    },
+    #[cfg(feature = "sim")]
+    Bytes(Bytes),
+}
+
+impl FileRange {
+    /// How many bytes it has.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// True when there is nothing to send.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn twin(&self) -> &RangeTwin {
+        &self.twin
     }
 }

@@ -4,16 +4,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use crate::error::IoError;
-use crate::file::File;
+use crate::file::{FileRange, RangeTwin};
 use crate::kernel::socket::{KernelListener, KernelSocket};
 use crate::{Buffer, Bytes};
 
 #[cfg(feature = "sim")]
 use crate::sim;
-
-/// The most bytes that are read from a file to serve `send_file` where there is no kernel.
-#[cfg(feature = "sim")]
-const SIM_SEND_STEP: u64 = 256 << 10;
 
 /// A place where connections arrive.
 pub struct Listener {
@@ -122,32 +118,21 @@ impl Socket {
         on_twin!(self, socket => socket.write(pieces).await)
     }
 
-    /// Sends `len` bytes of a file from `position`, without a copy where the machine can. The
-    /// file must not change meanwhile.
+    /// Sends a part of a file, without a copy where the machine can.
     ///
     /// # Errors
     /// `Closed` when the peer went away; `Device` when the file could not be read.
-    pub async fn send_file(&self, file: &File, position: u64, len: u64) -> Result<(), IoError> {
-        match (&self.twin, file.kernel()) {
-            (Twin::Kernel(socket), Some(file)) => socket.send_file(file, position, len).await,
-            #[cfg(feature = "sim")]
-            (Twin::Sim(socket), _) => {
-                let mut sent = 0;
-                while sent < len {
-                    let step = base::usize_from_u64((len - sent).min(SIM_SEND_STEP));
-                    let bytes = file.read_at(position + sent, step).await?;
-                    assert!(!bytes.is_empty(), "send_file beyond the end of the file");
-                    sent += bytes.len() as u64;
-                    socket.write(&[bytes]).await?;
-                }
-                Ok(())
+    pub async fn send_file(&self, range: &FileRange) -> Result<(), IoError> {
+        match (&self.twin, range.twin()) {
+            (Twin::Kernel(socket), RangeTwin::Kernel { file, position }) => {
+                socket.send_file(file, *position, range.len()).await
             }
             #[cfg(feature = "sim")]
-            (Twin::Kernel(_), None) => {
-                unreachable!("a simulated file on a kernel socket: the twins never mix")
+            (Twin::Sim(socket), RangeTwin::Bytes(bytes)) => {
+                socket.write(std::slice::from_ref(bytes)).await
             }
-            #[cfg(not(feature = "sim"))]
-            (Twin::Kernel(_), None) => unreachable!("without the twin every file is a kernel one"),
+            #[cfg(feature = "sim")]
+            _ => unreachable!("a simulated file on a kernel socket: the twins never mix"),
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) struct KernelFile {
     /// Shared with operations in flight and with the helper thread.
     direct: Arc<OwnedFd>,
     /// The same file through the page cache, opened when it is first sent by `sendfile`.
-    cached: OnceCell<Arc<OwnedFd>>,
+    cached: OnceCell<Arc<CachedFile>>,
     path: PathBuf,
     ring: Rc<Ring>,
     read_memory: Pool,
@@ -196,16 +196,32 @@ impl KernelFile {
         Ok(u64::try_from(status.st_size).unwrap_or(0))
     }
 
-    /// The descriptor that `sendfile` reads from: through the page cache, which several
-    /// consumers of the same segment share.
-    pub(super) fn cached(&self) -> Result<Arc<OwnedFd>, IoError> {
+    /// The file through the page cache, for `sendfile`: several consumers of the same segment
+    /// share its pages.
+    pub(crate) fn cached(&self) -> Result<Arc<CachedFile>, IoError> {
         if let Some(cached) = self.cached.get() {
             return Ok(Arc::clone(cached));
         }
-        let opened = reopen_cached(self.direct.as_fd());
-        let opened =
-            opened.map_err(|error| IoError::from_system("open", self.path.display(), &error))?;
-        Ok(Arc::clone(self.cached.get_or_init(|| Arc::new(opened))))
+        let descriptor = reopen_cached(self.direct.as_fd())
+            .map_err(|error| IoError::from_system("open", self.path.display(), &error))?;
+        let cached = Arc::new(CachedFile {
+            descriptor,
+            path: self.path.clone(),
+        });
+        Ok(Arc::clone(self.cached.get_or_init(|| cached)))
+    }
+}
+
+/// A file opened through the page cache; any core may read it.
+pub(crate) struct CachedFile {
+    pub(super) descriptor: OwnedFd,
+    path: PathBuf,
+}
+
+impl CachedFile {
+    /// The error for what the system answered to `operation`.
+    pub(super) fn failed(&self, operation: &'static str, error: &io::Error) -> IoError {
+        IoError::from_system(operation, self.path.display(), error)
     }
 }
 

@@ -8,7 +8,6 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -17,7 +16,7 @@ use glommio::net::{TcpListener, TcpStream};
 
 use crate::error::{IoError, IoErrorKind};
 use crate::kernel::core::blocking;
-use crate::kernel::file::KernelFile;
+use crate::kernel::file::CachedFile;
 use crate::{Buffer, Bytes};
 
 /// The kernel takes at most this many pieces in one vectored write (UIO_MAXIOV is 1024).
@@ -26,6 +25,8 @@ const PIECES_MAX: usize = 64;
 const WINDOW_LEN: u64 = 1 << 20;
 /// What is copied through user space when a socket was full, to wait until it has room again.
 const STEP_LEN: usize = 16 << 10;
+/// While a window is warmed one byte of each such stretch is waited for.
+const READ_AHEAD_STEP: i64 = 64 << 10;
 
 /// See [`crate::Listener`].
 pub(crate) struct KernelListener {
@@ -212,32 +213,26 @@ impl KernelSocket {
 
     pub(crate) async fn send_file(
         &self,
-        file: &Rc<KernelFile>,
+        file: &Arc<CachedFile>,
         position: u64,
         len: u64,
     ) -> Result<(), IoError> {
-        let cached = file.cached()?;
         let mut sent = 0;
         let mut warm = 0;
         while sent < len {
             if sent >= warm {
                 warm = (sent + WINDOW_LEN).min(len);
-                warm_pages(file, &cached, position + sent, warm - sent).await?;
+                warm_pages(file, position + sent, warm - sent).await?;
             }
-            let count = send_cached(self.descriptor, &cached, position + sent, warm - sent);
-            sent += match count {
+            let at = position + sent;
+            sent += match send_cached(self.descriptor, &file.descriptor, at, warm - sent) {
                 Ok(0) => {
-                    return Err(IoError::new(
-                        "send",
-                        file.path().display(),
-                        IoErrorKind::Other,
-                        "the file ends before what its index says",
-                    ));
+                    let error = io::Error::from(io::ErrorKind::UnexpectedEof);
+                    return Err(file.failed("send", &error));
                 }
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.step(file, &cached, position + sent, warm - sent)
-                        .await?
+                    self.step(file, at, warm - sent).await?
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
                 Err(error) => return Err(self.failed("send file to", &error)),
@@ -248,20 +243,13 @@ impl KernelSocket {
 
     /// Waits for room in the socket by sending a small part of the file through user space:
     /// glommio offers no other way to wait until a socket can be written.
-    async fn step(
-        &self,
-        file: &Rc<KernelFile>,
-        cached: &Arc<OwnedFd>,
-        position: u64,
-        len: u64,
-    ) -> Result<u64, IoError> {
+    async fn step(&self, file: &CachedFile, position: u64, len: u64) -> Result<u64, IoError> {
         let mut bytes = vec![0_u8; STEP_LEN];
         let wanted = base::usize_from_u64(len).min(STEP_LEN);
         let target = bytes.get_mut(..wanted).unwrap_or(&mut []);
         let at = i64::try_from(position).unwrap_or(i64::MAX);
-        let count = nix::sys::uio::pread(cached, target, at).map_err(|error| {
-            IoError::from_system("read", file.path().display(), &io::Error::from(error))
-        })?;
+        let count = nix::sys::uio::pread(&file.descriptor, target, at)
+            .map_err(|error| file.failed("read", &io::Error::from(error)))?;
         let taken = self
             .write_when_ready(bytes.get(..count).unwrap_or(&[]))
             .await?;
@@ -297,43 +285,32 @@ fn send_cached(socket: RawFd, file: &OwnedFd, position: u64, len: u64) -> io::Re
     u64::try_from(count).map_err(|_| io::Error::last_os_error())
 }
 
-/// Brings a window of a file into the page cache on the helper thread, unless its last page is
-/// there already: `sendfile` of a cold page would stall the whole core.
-async fn warm_pages(
-    file: &Rc<KernelFile>,
-    cached: &Arc<OwnedFd>,
-    position: u64,
-    len: u64,
-) -> Result<(), IoError> {
+/// Brings a window of a file into the page cache on the helper thread, unless its ends are there
+/// already: `sendfile` of a cold page would stall the whole core (kernel-note 012).
+async fn warm_pages(file: &Arc<CachedFile>, position: u64, len: u64) -> Result<(), IoError> {
     assert!(len > 0);
+    let begin = i64::try_from(position).unwrap_or(i64::MAX);
     let last = i64::try_from(position + len - 1).unwrap_or(i64::MAX);
-    if is_cached(cached, i64::try_from(position).unwrap_or(i64::MAX)) && is_cached(cached, last) {
+    if is_cached(&file.descriptor, begin) && is_cached(&file.descriptor, last) {
         return Ok(());
     }
-    let owned = Arc::clone(cached);
+    let owned = Arc::clone(file);
     let done = blocking(move || {
         // The next window too, so that a consumer who goes on finds it warm.
         let ahead = base::usize_from_u64(len + WINDOW_LEN);
         // SAFETY: the call takes a descriptor and numbers; `owned` keeps the descriptor open.
-        unsafe {
-            libc::readahead(
-                owned.as_raw_fd(),
-                i64::try_from(position).unwrap_or(0),
-                ahead,
-            );
-        }
+        unsafe { libc::readahead(owned.descriptor.as_raw_fd(), begin, ahead) };
         let mut byte = [0_u8; 1];
-        let mut page = i64::try_from(position).unwrap_or(i64::MAX);
+        let mut page = begin;
         while page <= last {
-            nix::sys::uio::pread(&owned, &mut byte, page)?;
-            page += 64 << 10;
+            nix::sys::uio::pread(&owned.descriptor, &mut byte, page)?;
+            page += READ_AHEAD_STEP;
         }
-        nix::sys::uio::pread(&owned, &mut byte, last)
+        nix::sys::uio::pread(&owned.descriptor, &mut byte, last)
     })
     .await;
-    done.map(|_| ()).map_err(|error| {
-        IoError::from_system("read", file.path().display(), &io::Error::from(error))
-    })
+    done.map(|_| ())
+        .map_err(|error| file.failed("read", &io::Error::from(error)))
 }
 
 /// True when the page at `position` can be read without waiting for the disk.
