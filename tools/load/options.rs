@@ -1,0 +1,158 @@
+//! What load to make, and against whom.
+
+use std::time::Duration;
+
+use batch::{Codec, Compression};
+use clap::{Parser, ValueEnum};
+use client::Acks;
+
+/// Open-loop load over the Kafka protocol, against any Kafka broker.
+///
+/// With --rate, each record has a moment at which it should leave, whatever became of those before
+/// it; latency counts from that moment, so a broker that stalls cannot hide the records that would
+/// have come meanwhile. Without --rate, as much is sent as the limits in flight allow, and latency
+/// counts from the moment a batch was handed over.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "forebay-load", version, max_term_width = 100)]
+pub(crate) struct Options {
+    /// Brokers to begin with, as host:port with commas between them
+    #[arg(long, short = 'b', default_value = "localhost:9092")]
+    pub(crate) brokers: String,
+    /// The topic; created when it does not exist
+    #[arg(long, short = 't', default_value = "load")]
+    pub(crate) topic: String,
+    /// Partitions of the topic when it is created; otherwise how many of them to use
+    #[arg(long, short = 'p', default_value_t = 1)]
+    pub(crate) partitions: u16,
+    /// What to do
+    #[arg(long, short = 'm', value_enum, default_value = "produce")]
+    pub(crate) mode: Mode,
+    /// Records a second in all; as many as possible when absent
+    #[arg(long, short = 'r')]
+    pub(crate) rate: Option<f64>,
+    /// Bytes of each record's value
+    #[arg(long, short = 's', default_value_t = 1024)]
+    pub(crate) record_bytes: usize,
+    /// How large a batch may grow before compression
+    #[arg(long, default_value_t = 64 << 10)]
+    pub(crate) batch_bytes: usize,
+    /// How long a batch that is not full waits for more records
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) linger_ms: f64,
+    /// Connections, each with a client of its own; partitions are dealt out to them
+    #[arg(long, short = 'c', default_value_t = 1)]
+    pub(crate) connections: u16,
+    /// Cores of this process; connections are dealt out to them
+    #[arg(long, default_value_t = 1)]
+    pub(crate) cores: u16,
+    /// Batches of one partition under way at once
+    #[arg(long, default_value_t = 5)]
+    pub(crate) in_flight: usize,
+    /// Bytes under way at once on each connection
+    #[arg(long, default_value_t = 8 << 20)]
+    pub(crate) window_bytes: usize,
+    /// When the broker answers
+    #[arg(long, short = 'a', value_enum, default_value = "all")]
+    pub(crate) acks: AcksChoice,
+    /// Producer ids and sequence numbers; needs --acks all
+    #[arg(long)]
+    pub(crate) idempotent: bool,
+    /// How batches are compressed; values compress about two to one
+    #[arg(long, short = 'z', value_enum, default_value = "none")]
+    pub(crate) codec: CodecChoice,
+    /// Seconds that are measured
+    #[arg(long, short = 'd', default_value_t = 10.0)]
+    pub(crate) duration: f64,
+    /// Seconds of the same load before the measured ones
+    #[arg(long, short = 'w', default_value_t = 2.0)]
+    pub(crate) warm_up: f64,
+    /// Print for programs: one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which way records go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// To the broker
+    Produce,
+    /// From the broker, from the beginning of the topic on
+    Consume,
+    /// To the broker and back, with the latency from end to end
+    Both,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AcksChoice {
+    #[value(name = "0")]
+    None,
+    #[value(name = "1")]
+    Leader,
+    #[value(name = "all", alias = "-1")]
+    All,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CodecChoice {
+    None,
+    Gzip,
+    Snappy,
+    Lz4,
+    Zstd,
+}
+
+impl Options {
+    /// What is wrong with the combination, if anything.
+    pub(crate) fn mistake(&self) -> Option<&'static str> {
+        let is_positive = |number: f64| number.is_finite() && number > 0.0;
+        if self.rate.is_some_and(|rate| !is_positive(rate)) {
+            Some("--rate must be above zero; leave it out for as much as possible")
+        } else if !is_positive(self.duration) || !self.warm_up.is_finite() || self.warm_up < 0.0 {
+            Some("--duration must be above zero, --warm-up zero or more")
+        } else if !self.linger_ms.is_finite() || self.linger_ms < 0.0 {
+            Some("--linger-ms must be zero or more")
+        } else if self.partitions == 0 || self.connections == 0 || self.cores == 0 {
+            Some("--partitions, --connections and --cores must be at least 1")
+        } else if self.idempotent && self.acks != AcksChoice::All {
+            Some("--idempotent needs --acks all")
+        } else if self.record_bytes < crate::payload::STAMP_BYTES {
+            Some("--record-bytes must be at least 16: the value carries its time")
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn acks(&self) -> Acks {
+        match self.acks {
+            AcksChoice::None => Acks::None,
+            AcksChoice::Leader => Acks::Leader,
+            AcksChoice::All => Acks::All,
+        }
+    }
+
+    pub(crate) fn compression(&self) -> Compression {
+        let codec = match self.codec {
+            CodecChoice::None => Codec::None,
+            CodecChoice::Gzip => Codec::Gzip,
+            CodecChoice::Snappy => Codec::Snappy,
+            CodecChoice::Lz4 => Codec::Lz4,
+            CodecChoice::Zstd => Codec::Zstd,
+        };
+        Compression {
+            codec,
+            ..Compression::default()
+        }
+    }
+
+    pub(crate) fn measured(&self) -> Duration {
+        Duration::from_secs_f64(self.duration)
+    }
+
+    pub(crate) fn warm_up(&self) -> Duration {
+        Duration::from_secs_f64(self.warm_up)
+    }
+
+    pub(crate) fn linger(&self) -> Duration {
+        Duration::from_secs_f64(self.linger_ms / 1000.0)
+    }
+}
