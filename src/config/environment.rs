@@ -11,7 +11,13 @@ use crate::nearest::nearest;
 use crate::source::Source;
 
 /// Variables that other parts of the program read.
-const RESERVED: &[&str] = &["FOREBAY_FEATURES", "FOREBAY_CONFIG", "FOREBAY_LOG"];
+const RESERVED: &[&str] = &[
+    "FOREBAY_CLUSTER_ID",
+    "FOREBAY_CONFIG",
+    "FOREBAY_FEATURES",
+    "FOREBAY_INITIAL_CONTROLLERS",
+    "FOREBAY_LOG",
+];
 /// Variables with these words are put into every container by Kubernetes for a service that is
 /// called `forebay` or `kafka`.
 const SERVICE_LINKS: &[&str] = &["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"];

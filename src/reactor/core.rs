@@ -286,6 +286,16 @@ impl Core {
         on_twin!(self, core => core.resolve(host, port).await)
     }
 
+    /// True where sockets may listen on IPv6, and so on both families at once.
+    #[must_use]
+    pub fn has_ipv6(&self) -> bool {
+        match &self.twin {
+            Twin::Kernel(core) => core.has_ipv6(),
+            #[cfg(feature = "sim")]
+            Twin::Sim(_) => false,
+        }
+    }
+
     /// The whole of standard input's next part, empty at its end; only the command line reads it.
     ///
     /// # Errors

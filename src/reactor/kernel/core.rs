@@ -114,6 +114,11 @@ impl KernelCore {
         }
     }
 
+    pub(crate) fn has_ipv6(&self) -> bool {
+        use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+        socket(AddressFamily::Inet6, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).is_ok()
+    }
+
     pub(crate) async fn read_stdin(&self, len_max: usize) -> Result<Bytes, IoError> {
         let read = blocking(move || {
             use std::io::Read as _;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use nix::unistd::Pid;
 use crate::kernel::core::KernelCore;
 use crate::kernel::doctor;
 use crate::kernel::ring::Ring;
-use crate::{Core, Pool};
+use crate::{Core, IoError, Pool};
 
 /// glommio sets this much aside per executor for its own file buffers, which we do not use.
 const GLOMMIO_IO_MEMORY: usize = 64 << 10;
@@ -150,4 +151,12 @@ pub fn on_terminate(handler: impl FnOnce() + Send + 'static) -> Result<(), Strin
             }
         });
     spawned.map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// The whole of a file that is read before any core runs, such as a configuration.
+///
+/// # Errors
+/// As the file system answers.
+pub fn read_before_start(path: &Path) -> Result<Vec<u8>, IoError> {
+    std::fs::read(path).map_err(|error| IoError::from_system("read", path.display(), &error))
 }
