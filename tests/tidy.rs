@@ -39,7 +39,7 @@ fn expect_none(violations: &[String], mend: &str) {
 #[test]
 fn rooms_import_only_what_the_table_allows() {
     expect_none(
-        &arrows::outside_table(&Tree::load()),
+        &arrows::outside_table(Tree::load()),
         "move the code down a layer, pass a value instead, or change the table in \
          tests/tidy/rooms.rs and ARCHITECTURE.md with a reason",
     );
@@ -48,7 +48,7 @@ fn rooms_import_only_what_the_table_allows() {
 #[test]
 fn members_are_listed_bottom_layer_first() {
     expect_none(
-        &arrows::member_order(&Tree::load()),
+        &arrows::member_order(Tree::load()),
         "sort `members` in Cargo.toml by the layers of tests/tidy/rooms.rs",
     );
 }
@@ -56,7 +56,7 @@ fn members_are_listed_bottom_layer_first() {
 #[test]
 fn every_dependency_names_its_room_and_reason() {
     expect_none(
-        &arrows::dependencies_without_reason(&Tree::load()),
+        &arrows::dependencies_without_reason(Tree::load()),
         "declare it once in [workspace.dependencies], with a comment on the same line or above \
          that names the room and the reason",
     );
@@ -65,7 +65,7 @@ fn every_dependency_names_its_room_and_reason() {
 #[test]
 fn only_reactor_knows_the_kernel() {
     expect_none(
-        &names::kernel_outside_reactor(&Tree::load()),
+        &names::kernel_outside_reactor(Tree::load()),
         "ask `reactor` for it: Core has files, sockets, clocks and timers",
     );
 }
@@ -73,7 +73,7 @@ fn only_reactor_knows_the_kernel() {
 #[test]
 fn only_reactor_and_metrics_share_memory() {
     expect_none(
-        &names::shared_memory(&Tree::load()),
+        &names::shared_memory(Tree::load()),
         "a core owns what it works on; send a value through reactor::mailbox",
     );
 }
@@ -81,7 +81,7 @@ fn only_reactor_and_metrics_share_memory() {
 #[test]
 fn pure_rooms_never_wait() {
     expect_none(
-        &names::waiting_in_pure_rooms(&Tree::load()),
+        &names::waiting_in_pure_rooms(Tree::load()),
         "pure rooms take state, input and time, and return a value or effects",
     );
 }
@@ -89,7 +89,7 @@ fn pure_rooms_never_wait() {
 #[test]
 fn unsafe_lives_in_reactor() {
     expect_none(
-        &names::unsafe_outside_reactor(&Tree::load()),
+        &names::unsafe_outside_reactor(Tree::load()),
         "move it into src/reactor, behind a safe function, with its safety sentence",
     );
 }
@@ -97,7 +97,7 @@ fn unsafe_lives_in_reactor() {
 #[test]
 fn hash_maps_have_no_visible_order() {
     expect_none(
-        &names::std_hash_maps(&Tree::load()),
+        &names::std_hash_maps(Tree::load()),
         "use BTreeMap or BTreeSet; where a bench asks for a hash map, one with a fixed hasher",
     );
 }
@@ -105,7 +105,7 @@ fn hash_maps_have_no_visible_order() {
 #[test]
 fn no_unfinished_work() {
     expect_none(
-        &names::unfinished_work(&Tree::load()),
+        &names::unfinished_work(Tree::load()),
         "finish it, or leave it out and say so in the README's table",
     );
 }
@@ -113,7 +113,7 @@ fn no_unfinished_work() {
 #[test]
 fn text_stands_on_its_own() {
     expect_none(
-        &names::foreign_references(&Tree::load()),
+        &names::foreign_references(Tree::load()),
         "say the thing itself: a reader has only the repository",
     );
 }
@@ -121,7 +121,7 @@ fn text_stands_on_its_own() {
 #[test]
 fn files_are_small() {
     expect_none(
-        &sizes::long_files(&Tree::load()),
+        &sizes::long_files(Tree::load()),
         "split the file by nouns; 800 production lines are the limit, 150 to 400 the aim",
     );
 }
@@ -129,7 +129,7 @@ fn files_are_small() {
 #[test]
 fn doors_are_maps() {
     expect_none(
-        &sizes::long_doors(&Tree::load()),
+        &sizes::long_doors(Tree::load()),
         "a room's lib.rs is documentation, `mod` and `pub use`, at most 120 lines",
     );
 }
@@ -137,7 +137,7 @@ fn doors_are_maps() {
 #[test]
 fn every_file_says_what_it_is_for() {
     expect_none(
-        &sizes::headless_files(&Tree::load()),
+        &sizes::headless_files(Tree::load()),
         "begin the file with `//!`: its purpose and its invariants",
     );
 }
@@ -145,7 +145,7 @@ fn every_file_says_what_it_is_for() {
 #[test]
 fn every_file_is_compiled() {
     expect_none(
-        &sizes::orphan_files(&Tree::load()),
+        &sizes::orphan_files(Tree::load()),
         "declare it with `mod` or delete it",
     );
 }
@@ -153,7 +153,7 @@ fn every_file_is_compiled() {
 #[test]
 fn architecture_shows_the_table_of_rooms() {
     expect_none(
-        &documents::room_table(&Tree::load()),
+        &documents::room_table(Tree::load()),
         "make the table in ARCHITECTURE.md equal to tests/tidy/rooms.rs",
     );
 }
@@ -161,7 +161,7 @@ fn architecture_shows_the_table_of_rooms() {
 #[test]
 fn architecture_names_a_check_for_each_absence() {
     expect_none(
-        &documents::absences_without_check(&Tree::load(), include_str!("tidy.rs")),
+        &documents::absences_without_check(Tree::load(), include_str!("tidy.rs")),
         "end each point with the check that keeps it: `tidy::name`, `clippy::name` or `cargo`",
     );
 }
@@ -169,7 +169,7 @@ fn architecture_names_a_check_for_each_absence() {
 #[test]
 fn architecture_fits_one_sitting() {
     expect_none(
-        &documents::architecture_length(&Tree::load()),
+        &documents::architecture_length(Tree::load()),
         "400 lines at most: cut what the code already says",
     );
 }
@@ -177,7 +177,7 @@ fn architecture_fits_one_sitting() {
 #[test]
 fn documents_name_files_that_exist() {
     expect_none(
-        &documents::dead_paths(&Tree::load()),
+        &documents::dead_paths(Tree::load()),
         "correct the path between backticks, or drop the sentence",
     );
 }
@@ -185,7 +185,7 @@ fn documents_name_files_that_exist() {
 #[test]
 fn kernel_notes_are_cited_both_ways() {
     expect_none(
-        &documents::kernel_notes(&Tree::load()),
+        &documents::kernel_notes(Tree::load()),
         "cite `kernel-note NNN` at the line that follows from it, list the note in \
          kernel-notes/README.md, or delete the note",
     );
@@ -194,7 +194,7 @@ fn kernel_notes_are_cited_both_ways() {
 #[test]
 fn readme_lists_the_apis_that_are_served() {
     expect_none(
-        &documents::api_table(&Tree::load()),
+        &documents::api_table(Tree::load()),
         "make the API table in README.md equal to src/server/table.rs",
     );
 }
@@ -202,7 +202,7 @@ fn readme_lists_the_apis_that_are_served() {
 #[test]
 fn exceptions_only_shrink() {
     expect_none(
-        &exceptions::unneeded(&Tree::load()),
+        &exceptions::unneeded(Tree::load()),
         "delete the entry from tests/tidy/exceptions.rs",
     );
 }

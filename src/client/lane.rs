@@ -137,7 +137,12 @@ impl Lane {
             records: records.clone(),
         };
         let options = &self.options;
-        produce::start(&connection, &parcel, options.acks, options.request_timeout)
+        let pending = produce::start(&connection, &parcel, options.acks, options.request_timeout)?;
+        if pending.is_none() {
+            // Nobody will say that it arrived; at least it must have left this process.
+            connection.written().await?;
+        }
+        Ok(pending)
     }
 
     fn read(&self, answer: Result<Answer, ClientError>) -> Result<Produced, ClientError> {

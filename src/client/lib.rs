@@ -42,3 +42,6 @@ pub use options::Options;
 pub use partitioner::partition_of;
 pub use produce::{Acks, Produced};
 pub use producer::{Delivery, Producer, ProducerOptions};
+
+#[cfg(test)]
+mod tests;

@@ -130,8 +130,8 @@ pub(crate) fn kernel_notes(tree: &Tree) -> Vec<String> {
     violations
 }
 
-/// README's table against the request table, one row of which is one line with `ApiKey::Name`
-/// and the versions as `min..=max` or as `versions(min, max)`.
+/// README's table against the request table, one row of which is one line that begins with
+/// `row(ApiKey::Name, min, max,`.
 pub(crate) fn api_table(tree: &Tree) -> Vec<String> {
     let Some(table) = tree.get("src/server/table.rs") else {
         return Vec::new();
@@ -140,7 +140,7 @@ pub(crate) fn api_table(tree: &Tree) -> Vec<String> {
         table.production.lines().filter_map(served_api).collect();
     let listed: BTreeSet<(String, String)> = table_below(tree, "README.md", "## API table")
         .iter()
-        .map(|row| (cell(row, 0).to_owned(), cell(row, 2).to_owned()))
+        .map(|row| (cell(row, 0).to_owned(), cell(row, 1).to_owned()))
         .collect();
     let mut violations: Vec<String> = served
         .symmetric_difference(&listed)
@@ -154,21 +154,10 @@ pub(crate) fn api_table(tree: &Tree) -> Vec<String> {
 
 /// A row of the request table as README writes it, name and "min-max".
 fn served_api(line: &str) -> Option<(String, String)> {
-    let name: String = line
-        .split("ApiKey::")
-        .nth(1)?
-        .chars()
-        .take_while(|letter| letter.is_alphanumeric())
-        .collect();
-    let (before, after) = line.split_once("..=")?;
-    let min: String = before
-        .chars()
-        .rev()
-        .take_while(char::is_ascii_digit)
-        .collect();
-    let min: String = min.chars().rev().collect();
-    let max: String = after.chars().take_while(char::is_ascii_digit).collect();
-    Some((name, format!("{min}-{max}")))
+    let row = line.trim().strip_prefix("row(ApiKey::")?;
+    let mut cells = row.split(',').map(str::trim);
+    let (name, min, max) = (cells.next()?, cells.next()?, cells.next()?);
+    Some((name.to_owned(), format!("{min}-{max}")))
 }
 
 fn text<'tree>(tree: &'tree Tree, path: &str) -> &'tree str {

@@ -84,13 +84,13 @@ fn is_door(file: &SourceFile) -> bool {
 /// Roots that cargo finds by name, and those that a manifest names with `path = "..."`.
 fn is_crate_root(tree: &Tree, file: &SourceFile) -> bool {
     let (folder, name) = split(&file.path);
+    let parent = tree.get(&format!("{}/Cargo.toml", split(folder).0));
+    let finds_tests = parent.is_some_and(|manifest| !manifest.text.contains("autotests = false"));
     let by_name = matches!(name, "lib.rs" | "main.rs" | "build.rs")
         || matches!(folder, "tests" | "benches")
         || folder.ends_with("/bin")
-        || (folder.ends_with("/tests") || folder.ends_with("/benches"))
-            && tree
-                .get(&format!("{}/Cargo.toml", split(folder).0))
-                .is_some();
+        || folder.ends_with("/tests") && finds_tests
+        || folder.ends_with("/benches") && parent.is_some();
     by_name
         || tree.files.iter().any(|manifest| {
             let Some(base) = manifest.path.strip_suffix("Cargo.toml") else {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use crate::lexer;
 
@@ -28,8 +29,14 @@ const ROOT_FILES: [&str; 3] = ["README.md", "ARCHITECTURE.md", "Cargo.toml"];
 const EXTENSIONS: [&str; 3] = ["rs", "md", "toml"];
 
 impl Tree {
+    /// The tree, read once for all tests.
+    pub(crate) fn load() -> &'static Self {
+        static TREE: OnceLock<Tree> = OnceLock::new();
+        TREE.get_or_init(Self::read)
+    }
+
     /// Reads the tree; cargo runs integration tests in the package's folder, the root.
-    pub(crate) fn load() -> Self {
+    fn read() -> Self {
         let mut files = Vec::new();
         for name in ROOT_FILES {
             push(&mut files, Path::new(name));

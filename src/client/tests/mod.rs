@@ -1,0 +1,5 @@
+//! The client against brokers that behave badly, in a simulated world.
+
+mod connection;
+mod fake_broker;
+mod producer;
