@@ -1,0 +1,344 @@
+//! A data directory: who it belongs to, what was known of its logs when the node last stopped.
+//!
+//! Lifecycle: opened once per process, on one core, under a lock; checkpointed now and then;
+//! marked clean at the end of an orderly shutdown.
+//!
+//! Invariants: the clean mark is removed durably before anything else is touched, so it never
+//! vouches for files that changed since; a directory that already has logs is never formatted.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use base::{NodeId, Offset, Random, TopicPartition, Uuid};
+use reactor::{Core, DirLock, IoErrorKind};
+
+use crate::engine::LogCheckpoint;
+use crate::error::StorageError;
+use crate::layout;
+use crate::lifecycle::remove_dir_slowly;
+
+/// The only version of `meta.properties` that KRaft nodes write.
+const META_VERSION: &str = "1";
+
+/// Whose directory it is: `meta.properties`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirIdentity {
+    /// The cluster that the node belongs to.
+    pub cluster_id: String,
+    /// The node.
+    pub node_id: NodeId,
+    /// The directory itself (KIP-858).
+    pub directory_id: Uuid,
+}
+
+/// A log that the directory has, and what was written down of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundLog {
+    /// Which partition's log it is.
+    pub partition: TopicPartition,
+    /// Everything below was on the device.
+    pub recovery_point: Offset,
+    /// The first offset that could be read.
+    pub log_start: Offset,
+    /// Up to where the in-sync replicas agreed.
+    pub high_watermark: Offset,
+}
+
+/// An open data directory.
+pub struct DataDir {
+    core: Core,
+    path: PathBuf,
+    identity: DirIdentity,
+    clean: bool,
+    logs: Vec<FoundLog>,
+    _lock: DirLock,
+}
+
+impl DataDir {
+    /// Opens the directory, and makes it first where it does not exist or is empty: then it
+    /// belongs to `node_id` of cluster `cluster_id_new`.
+    ///
+    /// # Errors
+    /// When another process has it, it belongs to another node, or its files make no sense.
+    pub async fn open(
+        core: &Core,
+        path: &Path,
+        node_id: NodeId,
+        cluster_id_new: &str,
+    ) -> Result<Self, StorageError> {
+        make_durable_dir(core, path).await?;
+        let lock = core.lock_dir(path).await?;
+        let clean = take_clean_mark(core, path).await?;
+        if !clean {
+            // A log's directory may have been made just before the process died.
+            core.sync_dir(path).await?;
+        }
+        let mut partitions = Vec::new();
+        for entry in core
+            .list(path)
+            .await?
+            .into_iter()
+            .filter(|entry| entry.is_dir)
+        {
+            if entry.name.ends_with(layout::DELETED_SUFFIX) {
+                remove_dir_slowly(core, &path.join(&entry.name)).await?;
+            } else if let Some(partition) = layout::parse_log_dir(&entry.name) {
+                partitions.push(partition);
+            }
+        }
+        let identity = match read_identity(core, path).await? {
+            Some(identity) => identity,
+            None => format(core, path, node_id, cluster_id_new, &partitions).await?,
+        };
+        if identity.node_id != node_id {
+            return Err(metadata(
+                path.join(layout::META_FILE),
+                format!(
+                    "the directory belongs to node {}, but this node's node.id is {node_id}; \
+                     correct node.id or choose another directory with log.dirs",
+                    identity.node_id
+                ),
+            ));
+        }
+        let logs = found_logs(core, path, partitions).await?;
+        Ok(Self {
+            core: core.clone(),
+            path: path.to_path_buf(),
+            identity,
+            clean,
+            logs,
+            _lock: lock,
+        })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn identity(&self) -> &DirIdentity {
+        &self.identity
+    }
+
+    /// Whether the node stopped in order the last time.
+    #[must_use]
+    pub fn was_clean(&self) -> bool {
+        self.clean
+    }
+
+    /// The logs that were there when it was opened.
+    #[must_use]
+    pub fn logs(&self) -> &[FoundLog] {
+        &self.logs
+    }
+
+    /// Writes down what is known of the logs of all cores; a later recovery starts there.
+    ///
+    /// # Errors
+    /// When the device refuses; the checkpoints before stand then.
+    pub async fn write_checkpoints(
+        &self,
+        logs: &BTreeMap<TopicPartition, LogCheckpoint>,
+    ) -> Result<(), StorageError> {
+        let pick = |field: fn(&LogCheckpoint) -> Offset| {
+            let offsets = logs.iter().map(|(log, point)| (log.clone(), field(point)));
+            layout::encode_offsets(&offsets.collect())
+        };
+        let points = pick(|point| point.recovery_point);
+        self.replace(layout::RECOVERY_POINTS_FILE, &points).await?;
+        let starts = pick(|point| point.log_start);
+        self.replace(layout::LOG_STARTS_FILE, &starts).await
+    }
+
+    /// Writes down the high watermarks of all cores' logs.
+    ///
+    /// # Errors
+    /// When the device refuses; the ones before stand then.
+    pub async fn write_high_watermarks(
+        &self,
+        offsets: &BTreeMap<TopicPartition, Offset>,
+    ) -> Result<(), StorageError> {
+        let text = layout::encode_offsets(offsets);
+        self.replace(layout::HIGH_WATERMARKS_FILE, &text).await
+    }
+
+    /// Notes that all logs were closed in order and nothing will be written any more.
+    ///
+    /// # Errors
+    /// When the device refuses; then the next start recovers as after a crash.
+    pub async fn mark_clean(&self) -> Result<(), StorageError> {
+        self.replace(
+            layout::CLEAN_SHUTDOWN_FILE,
+            "{\"version\":0,\"brokerEpoch\":-1}\n",
+        )
+        .await
+    }
+
+    async fn replace(&self, name: &str, text: &str) -> Result<(), StorageError> {
+        let path = self.path.join(name);
+        Ok(self.core.replace(&path, text.as_bytes()).await?)
+    }
+}
+
+/// Makes a directory and what is missing above it.
+///
+/// All of it is durable when this returns. An earlier start may have made directories and died
+/// before they were durable; until the directory has its identity, nobody can rely on them.
+async fn make_durable_dir(core: &Core, path: &Path) -> Result<(), StorageError> {
+    core.create_dir_all(path).await?;
+    if read_text(core, &path.join(layout::META_FILE))
+        .await?
+        .is_some()
+    {
+        return Ok(());
+    }
+    for ancestor in path.ancestors().skip(1) {
+        let named = if ancestor.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            ancestor
+        };
+        match core.sync_dir(named).await {
+            // A directory that we may not even open is none that we have made.
+            Err(error) if error.kind == IoErrorKind::Other => break,
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether the last shutdown was clean; from here on it counts no more.
+async fn take_clean_mark(core: &Core, path: &Path) -> Result<bool, StorageError> {
+    match core
+        .remove_file(&path.join(layout::CLEAN_SHUTDOWN_FILE))
+        .await
+    {
+        Ok(()) => {
+            core.sync_dir(path).await?;
+            Ok(true)
+        }
+        Err(error) if error.kind == IoErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn read_identity(core: &Core, path: &Path) -> Result<Option<DirIdentity>, StorageError> {
+    let path = path.join(layout::META_FILE);
+    let Some(text) = read_text(core, &path).await? else {
+        return Ok(None);
+    };
+    let mut values = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        if let Some((key, value)) = line.split_once('=') {
+            values.insert(key.trim(), value.trim());
+        }
+    }
+    let identity = (|| {
+        if *values.get("version")? != META_VERSION {
+            return None;
+        }
+        Some(DirIdentity {
+            cluster_id: (*values.get("cluster.id")?).to_owned(),
+            node_id: NodeId(values.get("node.id")?.parse().ok()?),
+            directory_id: values.get("directory.id")?.parse().ok()?,
+        })
+    })();
+    match identity {
+        Some(identity) => Ok(Some(identity)),
+        None => Err(metadata(
+            path,
+            "not of version 1 with cluster.id, node.id and directory.id; restore it, or choose \
+             an empty directory with log.dirs"
+                .to_owned(),
+        )),
+    }
+}
+
+async fn format(
+    core: &Core,
+    path: &Path,
+    node_id: NodeId,
+    cluster_id: &str,
+    partitions: &[TopicPartition],
+) -> Result<DirIdentity, StorageError> {
+    let file = path.join(layout::META_FILE);
+    if !partitions.is_empty() {
+        return Err(metadata(
+            file,
+            format!(
+                "the file is missing, but the directory holds {} logs; restore it, or choose \
+                 another directory with log.dirs",
+                partitions.len()
+            ),
+        ));
+    }
+    assert!(!cluster_id.is_empty(), "a cluster has an id");
+    let identity = DirIdentity {
+        cluster_id: cluster_id.to_owned(),
+        node_id,
+        directory_id: Uuid::random(&mut Random::new(core.entropy())),
+    };
+    let text = format!(
+        "version={META_VERSION}\ncluster.id={}\nnode.id={}\ndirectory.id={}\n",
+        identity.cluster_id, identity.node_id, identity.directory_id
+    );
+    core.replace(&file, text.as_bytes()).await?;
+    Ok(identity)
+}
+
+async fn found_logs(
+    core: &Core,
+    path: &Path,
+    partitions: Vec<TopicPartition>,
+) -> Result<Vec<FoundLog>, StorageError> {
+    let recovery_points = read_offsets(core, path, layout::RECOVERY_POINTS_FILE).await?;
+    let log_starts = read_offsets(core, path, layout::LOG_STARTS_FILE).await?;
+    let high_watermarks = read_offsets(core, path, layout::HIGH_WATERMARKS_FILE).await?;
+    let logs = partitions.into_iter().map(|partition| {
+        let offset = |offsets: &BTreeMap<TopicPartition, Offset>| {
+            offsets.get(&partition).copied().unwrap_or_default()
+        };
+        FoundLog {
+            recovery_point: offset(&recovery_points),
+            log_start: offset(&log_starts),
+            high_watermark: offset(&high_watermarks),
+            partition,
+        }
+    });
+    Ok(logs.collect())
+}
+
+async fn read_offsets(
+    core: &Core,
+    path: &Path,
+    name: &str,
+) -> Result<BTreeMap<TopicPartition, Offset>, StorageError> {
+    let path = path.join(name);
+    let Some(text) = read_text(core, &path).await? else {
+        return Ok(BTreeMap::new());
+    };
+    layout::decode_offsets(&text).map_err(|line| {
+        let reason = format!(
+            "line {line} is wrong; delete the file, and all logs are read in full at the next start"
+        );
+        metadata(path, reason)
+    })
+}
+
+async fn read_text(core: &Core, path: &Path) -> Result<Option<String>, StorageError> {
+    match core.read_small(path).await {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(metadata(path.to_path_buf(), "not text".to_owned())),
+        },
+        Err(error) if error.kind == IoErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn metadata(path: PathBuf, reason: String) -> StorageError {
+    StorageError::Metadata { path, reason }
+}

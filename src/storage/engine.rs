@@ -1,0 +1,246 @@
+//! One core's part of one data directory: its logs, its flusher, its memory, and whether the
+//! directory can still be written.
+//!
+//! Invariant: after the first failed write or flush nothing is written any more. Trying again
+//! would prove nothing, since the kernel may have dropped what it could not write.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use base::{Offset, TopicPartition};
+use reactor::{Buffer, Core, First, Signal, first};
+
+use crate::error::StorageError;
+use crate::flusher::Flusher;
+use crate::gate::Gate;
+use crate::log::{Log, LogShared};
+use crate::planted::Planted;
+
+/// How often idle logs are looked for and delayed flushes are made.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
+/// A log without an append for so long gives its memory back.
+const IDLE_AFTER: Duration = Duration::from_secs(10);
+
+/// One core's part of one data directory. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Rc<EngineShared>,
+}
+
+pub(crate) struct EngineShared {
+    core: Core,
+    dir: PathBuf,
+    logs: RefCell<BTreeMap<TopicPartition, Weak<LogShared>>>,
+    pub(crate) flusher: Flusher,
+    /// Notified when a flush has made memory evictable.
+    flushed: Signal,
+    /// One log at a time gathers memory beyond what is free, so that two never wait for each
+    /// other's half.
+    memory: Gate,
+    offline: RefCell<Option<StorageError>>,
+    offline_signal: Signal,
+    planted: Planted,
+    stopped: Cell<bool>,
+}
+
+/// What is to be remembered of one log between two starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogCheckpoint {
+    /// Everything below is on the device, in segments that are complete or in the active one.
+    pub recovery_point: Offset,
+    /// The first offset that can be read.
+    pub log_start: Offset,
+}
+
+impl Engine {
+    /// Starts the flusher and the maintenance of `dir` on this core.
+    #[must_use]
+    pub fn start(core: &Core, dir: &Path, planted: Planted) -> Self {
+        let engine = Self {
+            shared: Rc::new(EngineShared {
+                core: core.clone(),
+                dir: dir.to_path_buf(),
+                logs: RefCell::new(BTreeMap::new()),
+                flusher: Flusher::default(),
+                flushed: Signal::new(),
+                memory: Gate::default(),
+                offline: RefCell::new(None),
+                offline_signal: Signal::new(),
+                planted,
+                stopped: Cell::new(false),
+            }),
+        };
+        core.spawn(crate::flusher::run(
+            core.clone(),
+            Rc::downgrade(&engine.shared),
+            engine.shared.flusher.clone(),
+        ));
+        core.spawn(maintain(core.clone(), Rc::downgrade(&engine.shared)));
+        engine
+    }
+
+    pub(crate) fn from_shared(shared: Rc<EngineShared>) -> Self {
+        Self { shared }
+    }
+
+    /// The core that this runs on.
+    #[must_use]
+    pub fn core(&self) -> &Core {
+        &self.shared.core
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.shared.dir
+    }
+
+    /// Which bug is switched on, for tests of the tests.
+    #[must_use]
+    pub fn planted(&self) -> Planted {
+        self.shared.planted
+    }
+
+    /// Why nothing can be written any more, once that is so.
+    #[must_use]
+    pub fn offline(&self) -> Option<StorageError> {
+        self.shared.offline.borrow().clone()
+    }
+
+    /// Waits until the directory goes offline.
+    pub async fn wait_offline(&self) -> StorageError {
+        loop {
+            if let Some(error) = self.offline() {
+                return error;
+            }
+            self.shared.offline_signal.wait().await;
+        }
+    }
+
+    /// # Errors
+    /// When the directory is offline.
+    pub(crate) fn check_online(&self) -> Result<(), StorageError> {
+        match &*self.shared.offline.borrow() {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the directory offline and tells everyone who waits for it; the first cause stands.
+    pub(crate) fn go_offline(&self, cause: StorageError) {
+        if self.shared.offline.borrow().is_some() {
+            return;
+        }
+        let error = StorageError::Offline {
+            dir: self.shared.dir.clone(),
+            cause: Box::new(cause),
+        };
+        *self.shared.offline.borrow_mut() = Some(error.clone());
+        for log in self.logs() {
+            log.handle_offline(&error);
+        }
+        self.shared.flushed.notify();
+        self.shared.offline_signal.notify();
+    }
+
+    /// The open logs of this core.
+    #[must_use]
+    pub fn logs(&self) -> Vec<Log> {
+        let logs = self.shared.logs.borrow();
+        let alive = logs.values().filter_map(Weak::upgrade);
+        alive.map(Log::from_shared).collect()
+    }
+
+    pub(crate) fn register(&self, log: &Rc<LogShared>) {
+        let mut logs = self.shared.logs.borrow_mut();
+        let before = logs.insert(log.partition().clone(), Rc::downgrade(log));
+        assert!(
+            before.is_none_or(|before| before.strong_count() == 0),
+            "a log is open once"
+        );
+    }
+
+    pub(crate) fn unregister(&self, partition: &TopicPartition) {
+        self.shared.logs.borrow_mut().remove(partition);
+    }
+
+    pub(crate) fn mark_dirty(&self, log: &Rc<LogShared>) {
+        self.shared.flusher.add(log);
+    }
+
+    pub(crate) fn note_flushed(&self) {
+        self.shared.flushed.notify();
+    }
+
+    pub(crate) fn memory_gate(&self) -> &Gate {
+        &self.shared.memory
+    }
+
+    /// What is to be written into the directory's checkpoints for this core's logs.
+    #[must_use]
+    pub fn checkpoints(&self) -> BTreeMap<TopicPartition, LogCheckpoint> {
+        let logs = self.logs().into_iter();
+        logs.map(|log| (log.partition().clone(), log.checkpoint()))
+            .collect()
+    }
+
+    /// A chunk of `capacity` bytes; hot tails give way, flushed ones first of the log that has
+    /// the most. Waits where all memory is in use.
+    ///
+    /// # Errors
+    /// When the directory goes offline meanwhile, since nothing is flushed any more then.
+    pub(crate) async fn take_chunk(&self, capacity: usize) -> Result<Buffer, StorageError> {
+        loop {
+            self.check_online()?;
+            let flushed = self.shared.flushed.wait();
+            loop {
+                if let Some(buffer) = self.core().chunks().try_take(capacity) {
+                    return Ok(buffer);
+                }
+                if !self.evict_one() {
+                    break;
+                }
+            }
+            for log in self.logs() {
+                log.flush_soon();
+            }
+            let pool = self.core().chunks().take(capacity);
+            if let First::Left(buffer) = first(pool, flushed).await {
+                return Ok(buffer);
+            }
+        }
+    }
+
+    /// Takes a chunk from the log with the most flushed memory.
+    fn evict_one(&self) -> bool {
+        let logs = self.logs().into_iter();
+        let richest = logs.max_by_key(Log::evictable);
+        richest.is_some_and(|log| log.evict_oldest())
+    }
+
+    /// Ends the flusher and the maintenance; logs must have been closed before.
+    pub fn stop(&self) {
+        self.shared.stopped.set(true);
+        self.shared.flusher.stop();
+    }
+}
+
+/// Looks after this core's logs once in a while, until the engine is gone.
+async fn maintain(core: Core, engine: Weak<EngineShared>) {
+    loop {
+        core.sleep(MAINTENANCE_INTERVAL).await;
+        let Some(shared) = engine.upgrade() else {
+            return;
+        };
+        if shared.stopped.get() || shared.offline.borrow().is_some() {
+            return;
+        }
+        let engine = Engine::from_shared(shared);
+        for log in engine.logs() {
+            log.maintain(core.now(), IDLE_AFTER);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The log engine: partitions' batches on direct files, durable before they are acknowledged.
+//!
+//! Vocabulary: a *log* is one partition's sequence of batches; a *segment* is one file of it,
+//! named after its first offset; the *active* segment is the last one, a *sealed* one never
+//! changes again; a *chunk* is memory that mirrors a part of a file, and the *hot tail* is all
+//! chunks of a log; the *flusher* makes all that is dirty on a core durable in rounds; the
+//! *durable end* is the offset up to which a log is on the device; the *recovery point* is a
+//! durable end that was written down.
+//!
+//! Invariants:
+//! - Bytes on disk are Kafka's: batches, indexes, snapshots, checkpoints and their names.
+//! - A batch's bytes are copied once, into the chunk from which they are written and read.
+//! - After a failed write or flush the whole directory is offline; nothing is tried twice.
+//! - An index is derived and never evidence; a fault below the recovery point is never cut away.
+//! - No borrow of a log's state outlives an await.
+//!
+//! Start reading at `log.rs`, then `flusher.rs`, `reader.rs` and `recovery.rs`.
+
+mod data_dir;
+mod engine;
+mod error;
+mod flusher;
+mod gate;
+mod index;
+mod layout;
+mod lifecycle;
+mod log;
+mod options;
+mod planted;
+mod reader;
+mod recovery;
+mod roll;
+mod scan;
+mod segment;
+mod state;
+mod tail;
+mod times;
+
+pub use data_dir::{DataDir, DirIdentity, FoundLog};
+pub use engine::{Engine, LogCheckpoint};
+pub use error::{Fault, StorageError};
+pub use gate::{Enter, Gate, GateGuard};
+pub use lifecycle::SealedSegment;
+pub use log::{Appended, BatchShape, Log, LogListener, Reservation, Stamp};
+pub use options::{FlushPolicy, LogConfig};
+pub use planted::{Planted, PlantedBug};
+pub use reader::{Piece, ReadRequest, ReadResult};
+pub use recovery::{OpenLog, RecoveryReport, RecoveryVisitor, TornTail};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,367 @@
+//! What changes a log other than an append: cutting its end, its beginning, closing, removing,
+//! and the small files beside the segments.
+//!
+//! Invariants: nobody appends or flushes meanwhile; segments go from the end backwards and from
+//! the beginning forwards, so that a crash in between leaves a log without a hole.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use base::Offset;
+use reactor::IoErrorKind;
+
+use crate::error::StorageError;
+use crate::layout::{self, FileKind};
+use crate::log::Log;
+use crate::segment::{Segment, Stage};
+use crate::state::Place;
+
+/// How many producer snapshots are kept.
+const SNAPSHOTS_KEPT: usize = 2;
+
+impl Log {
+    /// Cuts the log so that it ends at `offset`, or at the beginning of the batch that holds it;
+    /// the new end. Durable when it returns.
+    ///
+    /// # Errors
+    /// When the device refuses; the directory is offline then.
+    pub async fn truncate_to(&self, offset: Offset) -> Result<Offset, StorageError> {
+        let _alone = self.append_gate().enter().await;
+        self.check_open()?;
+        if offset >= self.log_end() {
+            return Ok(self.log_end());
+        }
+        self.flush().await?;
+        let _quiet = self.flush_gate().enter().await;
+        let found = self.locate(offset).await?;
+        let done = match found {
+            Some(found) => {
+                self.cut(&found.segment, found.position, found.header.base_offset)
+                    .await
+            }
+            None => Ok(()),
+        };
+        if let Err(error) = done {
+            self.engine().go_offline(error.clone());
+            return Err(error);
+        }
+        let end = self.log_end();
+        assert!(end <= offset, "the log ends where it was cut");
+        Ok(end)
+    }
+
+    async fn cut(
+        &self,
+        segment: &Rc<Segment>,
+        position: u64,
+        end: Offset,
+    ) -> Result<(), StorageError> {
+        let core = self.engine().core();
+        let dir = self.dir();
+        let behind: Vec<Rc<Segment>> = {
+            let mut state = self.shared.state.borrow_mut();
+            state.tail.forget();
+            state.forget_places();
+            let behind = state.segments.split_off(&segment.base.plus(1));
+            behind.into_values().collect()
+        };
+        for gone in behind.iter().rev() {
+            self.wait_idle(gone).await;
+            remove_segment_files(self, gone).await?;
+        }
+        if !behind.is_empty() {
+            core.sync_dir(&dir).await?;
+        }
+        self.wait_idle(segment).await;
+        segment.close();
+        segment.stage.set(Stage::Active);
+        let file = segment.file(core).await?;
+        file.truncate(position).await?;
+        file.flush().await?;
+        segment.len.set(position);
+        segment.flushed.set(position);
+        segment.allocated.set(position);
+        segment
+            .next_offset
+            .set(if position == 0 { segment.base } else { end });
+        // What the indexes say beyond the cut would be wrong; the batches tell again.
+        *segment.indexes.borrow_mut() = None;
+        remove_index_files(self, segment).await?;
+        self.rebuild_active(segment).await?;
+        let end = segment.next_offset.get();
+        {
+            let mut state = self.shared.state.borrow_mut();
+            state.end = end;
+            state.log_start = state.log_start.min(end);
+            state.durable = Place {
+                offset: end,
+                segment: Rc::clone(segment),
+                position,
+            };
+            state.check();
+        }
+        self.remove_snapshots(|snapshot| snapshot > end).await
+    }
+
+    async fn rebuild_active(&self, segment: &Rc<Segment>) -> Result<(), StorageError> {
+        if segment.len.get() == 0 {
+            *segment.indexes.borrow_mut() = Some(crate::index::Indexes::default());
+            return Ok(());
+        }
+        self.ensure_indexes(segment).await
+    }
+
+    /// Waits until no background task uses the segment's file.
+    async fn wait_idle(&self, segment: &Segment) {
+        while segment.growing.get() || segment.sealing.get() {
+            self.shared.grown.wait().await;
+        }
+    }
+
+    /// Moves the log's first offset forwards and removes the segments that lie below it; the new
+    /// first offset.
+    ///
+    /// # Errors
+    /// `OutOfRange` above what is durable; otherwise as the device answers.
+    pub async fn advance_log_start(&self, log_start: Offset) -> Result<Offset, StorageError> {
+        self.check_open()?;
+        let (now, durable) = (self.log_start(), self.durable_end());
+        if log_start > durable {
+            return Err(StorageError::OutOfRange {
+                offset: log_start,
+                log_start: now,
+                log_end: durable,
+            });
+        }
+        if log_start > now {
+            self.shared.state.borrow_mut().log_start = log_start;
+        }
+        self.remove_front().await?;
+        Ok(self.log_start())
+    }
+
+    /// Removes sealed segments that lie wholly below the log's start.
+    async fn remove_front(&self) -> Result<(), StorageError> {
+        loop {
+            let gone = {
+                let mut state = self.shared.state.borrow_mut();
+                let start = state.log_start;
+                let first = state.segments.first_key_value();
+                let is_gone = first.is_some_and(|(_, segment)| {
+                    segment.stage.get() == Stage::Sealed
+                        && !segment.sealing.get()
+                        && segment.next_offset.get() <= start
+                });
+                if !is_gone || state.segments.len() == 1 {
+                    return Ok(());
+                }
+                state.forget_places();
+                state.segments.pop_first().map(|(_, segment)| segment)
+            };
+            if let Some(gone) = gone {
+                // A name that comes back after a crash is removed again: it lies below the start.
+                remove_segment_files(self, &gone).await?;
+            }
+        }
+    }
+
+    /// The segments that are complete, oldest first: base offset, bytes, greatest timestamp. What
+    /// retention decides on.
+    ///
+    /// # Errors
+    /// When an index cannot be read.
+    pub async fn sealed_segments(&self) -> Result<Vec<SealedSegment>, StorageError> {
+        let mut sealed = Vec::new();
+        for segment in self.segments() {
+            if segment.stage.get() != Stage::Sealed {
+                continue;
+            }
+            self.ensure_indexes(&segment).await?;
+            let max = {
+                let indexes = segment.indexes.borrow();
+                indexes.as_ref().and_then(|indexes| indexes.max_timestamp())
+            };
+            sealed.push(SealedSegment {
+                base_offset: segment.base,
+                next_offset: segment.next_offset.get(),
+                bytes: segment.len.get(),
+                max_timestamp: max.map(|max| max.timestamp),
+            });
+        }
+        Ok(sealed)
+    }
+
+    /// Makes everything durable, cuts the active file to its true size, writes its indexes and
+    /// lets go of the log. Recovery then has nothing to read.
+    ///
+    /// # Errors
+    /// When the device refuses; then the shutdown was not a clean one.
+    pub async fn close(&self) -> Result<(), StorageError> {
+        let _alone = self.append_gate().enter().await;
+        self.check_open()?;
+        self.flush().await?;
+        let _quiet = self.flush_gate().enter().await;
+        for segment in self.segments() {
+            self.wait_idle(&segment).await;
+            if segment.stage.get() == Stage::Sealed {
+                continue;
+            }
+            if let Some(indexes) = segment.indexes.borrow_mut().as_mut() {
+                indexes.note_time();
+            }
+            self.seal(&segment).await?;
+        }
+        self.close_now();
+        Ok(())
+    }
+
+    /// Closes the log and removes it from the disk, a file at a time.
+    ///
+    /// # Errors
+    /// When the device refuses; what is left is removed at the next start.
+    pub async fn remove(&self) -> Result<(), StorageError> {
+        let _alone = self.append_gate().enter().await;
+        self.check_open()?;
+        self.close_now();
+        let _quiet = self.flush_gate().enter().await;
+        for segment in self.segments() {
+            self.wait_idle(&segment).await;
+            segment.close();
+        }
+        let engine = self.engine();
+        let name = layout::deleted_dir_name(self.partition(), engine.core().entropy());
+        let to = engine.dir().join(name);
+        engine.core().rename(&self.dir(), &to).await?;
+        engine.core().sync_dir(engine.dir()).await?;
+        self.set_dir(to.clone());
+        self.shared.state.borrow_mut().tail.forget();
+        remove_dir_slowly(engine.core(), &to).await
+    }
+
+    /// Writes the producers' states as of `offset`, all or nothing, and drops old snapshots.
+    ///
+    /// # Errors
+    /// When the device refuses; the log itself still has everything.
+    pub async fn write_snapshot(&self, offset: Offset, bytes: &[u8]) -> Result<(), StorageError> {
+        self.engine().check_online()?;
+        let path = self.dir().join(FileKind::Snapshot.name(offset));
+        self.engine().core().replace(&path, bytes).await?;
+        let snapshots = self.snapshots().await?;
+        let old = snapshots.len().saturating_sub(SNAPSHOTS_KEPT);
+        let newest_old = snapshots.iter().take(old).next_back().copied();
+        match newest_old {
+            Some(newest_old) => {
+                self.remove_snapshots(|snapshot| snapshot <= newest_old)
+                    .await
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn snapshots(&self) -> Result<Vec<Offset>, StorageError> {
+        let entries = self.engine().core().list(&self.dir()).await?;
+        let parsed = entries
+            .iter()
+            .filter_map(|entry| FileKind::parse(&entry.name));
+        let mut snapshots: Vec<Offset> = parsed
+            .filter(|(kind, _)| *kind == FileKind::Snapshot)
+            .map(|(_, offset)| offset)
+            .collect();
+        snapshots.sort_unstable();
+        Ok(snapshots)
+    }
+
+    async fn remove_snapshots(&self, is_gone: impl Fn(Offset) -> bool) -> Result<(), StorageError> {
+        for snapshot in self
+            .snapshots()
+            .await?
+            .into_iter()
+            .filter(|offset| is_gone(*offset))
+        {
+            let path = self.dir().join(FileKind::Snapshot.name(snapshot));
+            remove_if_there(self, path).await?;
+        }
+        Ok(())
+    }
+
+    /// The text of the leader epoch checkpoint, where there is one.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn read_epochs(&self) -> Result<Option<String>, StorageError> {
+        let path = self.dir().join(layout::EPOCHS_FILE);
+        match self.engine().core().read_small(&path).await {
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Ok(Some(text)),
+                Err(_) => Err(StorageError::Metadata {
+                    path,
+                    reason: "not text; delete it, and it is made again from the log".to_owned(),
+                }),
+            },
+            Err(error) if error.kind == IoErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes the leader epoch checkpoint, durably: due before the epoch's first append.
+    ///
+    /// # Errors
+    /// When the device refuses; the directory is offline then.
+    pub async fn write_epochs(&self, text: &str) -> Result<(), StorageError> {
+        self.engine().check_online()?;
+        let path = self.dir().join(layout::EPOCHS_FILE);
+        let written = self.engine().core().replace(&path, text.as_bytes()).await;
+        written.map_err(|error| {
+            self.engine().go_offline(error.clone().into());
+            error.into()
+        })
+    }
+}
+
+/// A complete segment, as retention sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealedSegment {
+    /// The offset of its first record.
+    pub base_offset: Offset,
+    /// The offset behind its last record: the log's start once the segment is gone.
+    pub next_offset: Offset,
+    /// Its size.
+    pub bytes: u64,
+    /// Its greatest timestamp, where it has any.
+    pub max_timestamp: Option<base::Timestamp>,
+}
+
+async fn remove_if_there(log: &Log, path: PathBuf) -> Result<(), StorageError> {
+    match log.engine().core().remove_file(&path).await {
+        Err(error) if error.kind != IoErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+async fn remove_index_files(log: &Log, segment: &Segment) -> Result<(), StorageError> {
+    for kind in [FileKind::Index, FileKind::TimeIndex] {
+        remove_if_there(log, segment.path(kind)).await?;
+    }
+    Ok(())
+}
+
+async fn remove_segment_files(log: &Log, segment: &Segment) -> Result<(), StorageError> {
+    segment.close();
+    remove_if_there(log, segment.path(FileKind::Log)).await?;
+    remove_index_files(log, segment).await
+}
+
+/// Removes a directory a file at a time, so that other tasks run in between.
+pub(crate) async fn remove_dir_slowly(
+    core: &reactor::Core,
+    dir: &std::path::Path,
+) -> Result<(), StorageError> {
+    for entry in core.list(dir).await? {
+        if !entry.is_dir {
+            core.remove_file(&dir.join(&entry.name)).await?;
+            core.yield_now().await;
+        }
+    }
+    core.remove_dir_all(dir).await?;
+    Ok(())
+}

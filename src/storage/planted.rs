@@ -1,0 +1,39 @@
+//! Bugs that can be switched on, to prove that the tests would catch them.
+//!
+//! Without the `planted` feature the type has no values, so nothing of this is in the product.
+
+/// A bug to run with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlantedBug {
+    /// Batches count as durable when their write was begun, not when the flush has ended.
+    #[cfg(feature = "planted")]
+    AckBeforeFlush,
+    /// Recovery believes the index of the active segment instead of reading the log.
+    #[cfg(feature = "planted")]
+    TrustIndexOverLog,
+    /// A new segment's directory entry is not made durable.
+    #[cfg(feature = "planted")]
+    SkipDirectorySync,
+    /// Recovery leaves stale bytes behind the cut of a torn tail.
+    #[cfg(feature = "planted")]
+    KeepTornTail,
+}
+
+/// Which bug is switched on, if any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Planted(pub Option<PlantedBug>);
+
+/// True when `$bug` is switched on; always false without the feature.
+macro_rules! planted {
+    ($planted:expr, $bug:ident) => {{
+        #[cfg(feature = "planted")]
+        let is_on = $planted.0 == Some($crate::planted::PlantedBug::$bug);
+        #[cfg(not(feature = "planted"))]
+        let is_on = {
+            let _ = $planted;
+            false
+        };
+        is_on
+    }};
+}
+pub(crate) use planted;

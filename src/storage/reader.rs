@@ -1,0 +1,415 @@
+//! Reading a run of batches from an offset on, as a fetch wants it.
+//!
+//! The hot tail is handed out by reference, a sealed segment as a part of its file for the server
+//! to send, the older part of the active segment by a direct read: a file that is still written
+//! with direct I/O is never read through the page cache.
+//!
+//! Invariants: a result begins with the whole batch that holds the offset and never reaches the
+//! bound; it comes from one segment; its last batch may be cut, the first one never is.
+
+use std::rc::Rc;
+
+use base::{Offset, usize_from_u64};
+use reactor::{Bytes, File};
+
+use crate::error::{Fault, StorageError};
+use crate::index::Indexes;
+use crate::layout::FileKind;
+use crate::log::Log;
+use crate::scan::{HeaderView, Scan, Scanned, header_view};
+use crate::segment::{Segment, Stage};
+use crate::state::Place;
+
+/// How much of an active segment's older part one read takes from the disk.
+const DISK_READ_BYTES_MAX: u64 = 1 << 20;
+
+/// What to read.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadRequest {
+    /// The first offset that is wanted.
+    pub offset: Offset,
+    /// How many bytes at most.
+    pub bytes_max: usize,
+    /// Whether the first batch comes whole even when it is larger than that.
+    pub at_least_one: bool,
+    /// Nothing at or above this is read: the high watermark or the last stable offset.
+    pub upper_bound: Offset,
+}
+
+/// A part of what was read.
+#[derive(Clone)]
+pub enum Piece {
+    /// Bytes in memory.
+    Memory(Bytes),
+    /// A part of a sealed segment's file, to be sent from there.
+    File {
+        /// The file.
+        file: File,
+        /// Where the part begins.
+        position: u64,
+        /// How many bytes it has.
+        len: u64,
+    },
+}
+
+/// What was read.
+#[derive(Clone, Default)]
+pub struct ReadResult {
+    /// The bytes, in order.
+    pub pieces: Vec<Piece>,
+    /// How many bytes they are.
+    pub len: u64,
+    /// The offset of the first batch, which may lie below what was asked for.
+    pub base_offset: Option<Offset>,
+}
+
+/// Where a batch was found.
+#[derive(Clone)]
+pub(crate) struct Located {
+    pub(crate) segment: Rc<Segment>,
+    pub(crate) position: u64,
+    pub(crate) len: usize,
+    pub(crate) header: HeaderView,
+}
+
+impl Log {
+    /// Reads batches from the one that holds `request.offset` on; nothing at the bound.
+    ///
+    /// # Errors
+    /// `OutOfRange` when the log does not have the offset, and what the disk answers.
+    pub async fn read(&self, request: &ReadRequest) -> Result<ReadResult, StorageError> {
+        let (log_start, log_end) = (self.log_start(), self.log_end());
+        if request.offset < log_start || request.offset > log_end {
+            return Err(StorageError::OutOfRange {
+                offset: request.offset,
+                log_start,
+                log_end,
+            });
+        }
+        let bound = request.upper_bound.min(log_end);
+        if request.offset >= bound {
+            return Ok(ReadResult::default());
+        }
+        let Some(first) = self.locate(request.offset).await? else {
+            return Ok(ReadResult::default());
+        };
+        if first.header.base_offset >= bound {
+            return Ok(ReadResult::default());
+        }
+        let limit = self.bound_position(&first.segment, bound).await?;
+        assert!(
+            limit > first.position,
+            "the first batch lies below the bound"
+        );
+        let first_end = first.position + first.len as u64;
+        if !request.at_least_one && first.len > request.bytes_max {
+            return Ok(ReadResult::default());
+        }
+        let wanted = first.position.saturating_add(request.bytes_max as u64);
+        let end = self.whole_end(&first, wanted, limit).max(first_end);
+        let (pieces, len) = self.pieces(&first, first_end, end).await?;
+        if first.position + len == limit {
+            self.remember_bound(&first.segment, bound, limit);
+        }
+        Ok(ReadResult {
+            pieces,
+            len,
+            base_offset: Some(first.header.base_offset),
+        })
+    }
+
+    fn remember_bound(&self, segment: &Rc<Segment>, bound: Offset, position: u64) {
+        let mut state = self.shared.state.borrow_mut();
+        // Where the bound begins another segment, the place is in that one.
+        if segment.next_offset.get() > bound || state.active().base == segment.base {
+            state.remember(Place {
+                offset: bound,
+                segment: Rc::clone(segment),
+                position,
+            });
+        }
+    }
+
+    /// The end of what is returned: at most `wanted`, and where the index knows, at the end of a
+    /// batch, since clients throw the rest away.
+    fn whole_end(&self, first: &Located, wanted: u64, limit: u64) -> u64 {
+        if wanted >= limit {
+            return limit;
+        }
+        let indexes = first.segment.indexes.borrow();
+        let floor = indexes
+            .as_ref()
+            .and_then(|indexes| indexes.floor_position(wanted));
+        let floor = floor.map_or(0, |entry| u64::from(entry.position));
+        // An index that is not verified may lie; a cut batch at the end is allowed anyway.
+        if floor > first.position {
+            floor
+        } else {
+            wanted
+        }
+    }
+
+    /// The bytes from the first batch to `end`, or fewer where the disk is slow to read.
+    async fn pieces(
+        &self,
+        first: &Located,
+        first_end: u64,
+        end: u64,
+    ) -> Result<(Vec<Piece>, u64), StorageError> {
+        let (segment, start) = (&first.segment, first.position);
+        let hot_start = {
+            let state = self.shared.state.borrow();
+            let hot = state.tail.hot_start(segment);
+            let hot = hot.unwrap_or(u64::MAX);
+            if hot <= start {
+                let shared = state.tail.share(segment, start..end);
+                let pieces = shared.into_iter().map(Piece::Memory).collect();
+                return Ok((pieces, end - start));
+            }
+            hot
+        };
+        if segment.stage.get() == Stage::Sealed {
+            let file = segment.file(self.engine().core()).await?;
+            let len = end - start;
+            let piece = Piece::File {
+                file,
+                position: start,
+                len,
+            };
+            return Ok((vec![piece], len));
+        }
+        let cold_end = end
+            .min(start + DISK_READ_BYTES_MAX)
+            .min(hot_start)
+            .max(first_end);
+        let cold_end = cold_end.min(end);
+        let file = segment.file(self.engine().core()).await?;
+        let len = usize_from_u64(cold_end - start);
+        let bytes = self.read_cold(&file, segment, start, len).await?;
+        let read = bytes.len() as u64;
+        Ok((vec![Piece::Memory(bytes)], read))
+    }
+
+    async fn read_cold(
+        &self,
+        file: &File,
+        segment: &Rc<Segment>,
+        start: u64,
+        len: usize,
+    ) -> Result<Bytes, StorageError> {
+        // The first batch may reach from the disk into memory; both have the flushed part.
+        let flushed = segment.flushed.get();
+        let cold = len.min(usize_from_u64(flushed.saturating_sub(start)));
+        let bytes = file.read_at(start, cold).await?;
+        if bytes.len() == len {
+            return Ok(bytes);
+        }
+        let reached = start + bytes.len() as u64;
+        let state = self.shared.state.borrow();
+        let hot = state
+            .tail
+            .hot_start(segment)
+            .is_some_and(|hot| hot <= reached);
+        if !hot {
+            return Err(short_read(segment, reached));
+        }
+        let rest = state.tail.share(segment, reached..start + len as u64);
+        let mut joined = bytes.to_vec();
+        for piece in rest {
+            joined.extend_from_slice(&piece);
+        }
+        Ok(Bytes::from(joined))
+    }
+
+    /// Where `bound`, which begins a batch, lies in `segment`; its end where it lies behind.
+    async fn bound_position(
+        &self,
+        segment: &Rc<Segment>,
+        bound: Offset,
+    ) -> Result<u64, StorageError> {
+        if bound >= segment.next_offset.get() {
+            return Ok(segment.len.get());
+        }
+        let known = self.shared.state.borrow().recall(bound);
+        if let Some(place) = known.filter(|place| Rc::ptr_eq(&place.segment, segment)) {
+            return Ok(place.position);
+        }
+        let found = self.locate_in(segment, bound).await?;
+        let position = found.map_or(segment.len.get(), |found| found.position);
+        let mut state = self.shared.state.borrow_mut();
+        if state.segments.contains_key(&segment.base) {
+            state.remember(Place {
+                offset: bound,
+                segment: Rc::clone(segment),
+                position,
+            });
+        }
+        Ok(position)
+    }
+
+    /// The batch that holds `offset`, or the first one behind it.
+    pub(crate) async fn locate(&self, offset: Offset) -> Result<Option<Located>, StorageError> {
+        let (known, segment) = {
+            let state = self.shared.state.borrow();
+            (state.recall(offset), state.segment_for(offset))
+        };
+        if let Some(place) = known
+            && place.position < place.segment.len.get()
+        {
+            let found = self.header_at(&place.segment, place.position).await?;
+            if let Some(found) = found.filter(|found| found.header.base_offset == offset) {
+                return Ok(Some(found));
+            }
+        }
+        let mut next = segment;
+        while let Some(segment) = next {
+            if let Some(found) = self.locate_in(&segment, offset).await? {
+                return Ok(Some(found));
+            }
+            next = self.shared.state.borrow().segment_after(segment.base);
+        }
+        Ok(None)
+    }
+
+    async fn header_at(
+        &self,
+        segment: &Rc<Segment>,
+        position: u64,
+    ) -> Result<Option<Located>, StorageError> {
+        let engine = self.engine();
+        let memory = Some(&self.shared.state);
+        let mut scan = Scan::new(engine, memory, segment, position, segment.len.get());
+        match scan.header().await? {
+            Scanned::Batch { bytes, len } => {
+                let header = header_view(&bytes).ok();
+                Ok(header.map(|header| Located {
+                    segment: Rc::clone(segment),
+                    position,
+                    len,
+                    header,
+                }))
+            }
+            Scanned::End | Scanned::Broken(_) => Ok(None),
+        }
+    }
+
+    /// The first batch of `segment` that ends at or behind `offset`.
+    pub(crate) async fn locate_in(
+        &self,
+        segment: &Rc<Segment>,
+        offset: Offset,
+    ) -> Result<Option<Located>, StorageError> {
+        self.ensure_indexes(segment).await?;
+        let relative = segment.relative(offset).unwrap_or(0);
+        let entry = {
+            let indexes = segment.indexes.borrow();
+            indexes.as_ref().and_then(|indexes| indexes.floor(relative))
+        };
+        let start = match entry {
+            None => 0,
+            Some(entry) => {
+                let at = u64::from(entry.position);
+                let found = self.header_at(segment, at).await?;
+                let last = segment.absolute(entry.relative_offset);
+                if found.is_some_and(|found| found.header.last_offset == last) {
+                    at
+                } else {
+                    // The index lies; the log is right, so begin at its beginning.
+                    self.rebuild_indexes(segment).await?;
+                    0
+                }
+            }
+        };
+        let memory = Some(&self.shared.state);
+        let end = segment.len.get();
+        let mut scan = Scan::new(self.engine(), memory, segment, start, end);
+        loop {
+            let position = scan.position();
+            match scan.header().await? {
+                Scanned::End => return Ok(None),
+                Scanned::Broken(fault) => return Err(corrupt(segment, position, offset, fault)),
+                Scanned::Batch { bytes, len } => {
+                    let header = header_view(&bytes)
+                        .map_err(|error| corrupt(segment, position, offset, Fault::Batch(error)))?;
+                    if header.last_offset >= offset {
+                        return Ok(Some(Located {
+                            segment: Rc::clone(segment),
+                            position,
+                            len,
+                            header,
+                        }));
+                    }
+                    scan.skip(len);
+                }
+            }
+        }
+    }
+
+    /// Loads the indexes of a sealed segment, or makes them again where the files cannot be
+    /// right.
+    pub(crate) async fn ensure_indexes(&self, segment: &Rc<Segment>) -> Result<(), StorageError> {
+        if segment.indexes.borrow().is_some() {
+            return Ok(());
+        }
+        let core = self.engine().core();
+        let loaded = crate::recovery::load_indexes(core, segment, segment.len.get()).await?;
+        match loaded {
+            Some(indexes) => {
+                segment.indexes.borrow_mut().get_or_insert(indexes);
+                Ok(())
+            }
+            None => self.rebuild_indexes(segment).await,
+        }
+    }
+
+    /// Makes a segment's indexes again from its batches.
+    async fn rebuild_indexes(&self, segment: &Rc<Segment>) -> Result<(), StorageError> {
+        let interval = self.shared.state.borrow().config.index_interval_bytes;
+        let memory = Some(&self.shared.state);
+        let end = segment.len.get();
+        let mut scan = Scan::new(self.engine(), memory, segment, 0, end);
+        let mut indexes = Indexes::default();
+        loop {
+            let position = scan.position();
+            match scan.header().await? {
+                Scanned::End => break,
+                Scanned::Broken(fault) => {
+                    return Err(corrupt(segment, position, segment.base, fault));
+                }
+                Scanned::Batch { bytes, len } => {
+                    let header = header_view(&bytes).map_err(|error| {
+                        corrupt(segment, position, segment.base, Fault::Batch(error))
+                    })?;
+                    indexes.append_found(segment, &header, position, len, interval);
+                    scan.skip(len);
+                }
+            }
+        }
+        if segment.stage.get() == Stage::Sealed {
+            indexes.note_time();
+            *segment.indexes.borrow_mut() = Some(indexes);
+            self.write_indexes(segment).await?;
+        } else if segment.len.get() == end {
+            *segment.indexes.borrow_mut() = Some(indexes);
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn corrupt(
+    segment: &Segment,
+    position: u64,
+    offset: Offset,
+    fault: Fault,
+) -> StorageError {
+    StorageError::Corrupt {
+        path: segment.path(FileKind::Log),
+        position,
+        offset,
+        fault,
+    }
+}
+
+fn short_read(segment: &Segment, position: u64) -> StorageError {
+    corrupt(segment, position, segment.base, Fault::Missing)
+}

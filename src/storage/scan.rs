@@ -1,0 +1,207 @@
+//! Reading batches in their order from one segment, from memory where it is there.
+//!
+//! Invariants: what is handed out lies whole in one piece of memory; nothing beyond the given end
+//! is looked at, and nothing is believed of a header that the bytes present do not bear out.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use base::{Offset, Timestamp, usize_from_u64};
+use batch::{BatchError, BatchView, HEADER_BYTES, PREFIX_BYTES, batch_bytes, next_batch};
+use reactor::Bytes;
+
+use crate::engine::Engine;
+use crate::error::{Fault, StorageError};
+use crate::segment::Segment;
+use crate::state::LogState;
+
+/// How much is read from the disk at a time where only headers are wanted.
+const HEADER_WINDOW: usize = 16 << 10;
+/// How much is read from the disk at a time where all bytes are wanted.
+const BODY_WINDOW: usize = 1 << 20;
+
+/// Where scanned bytes come from besides the disk.
+pub(crate) type Memory<'a> = Option<&'a RefCell<LogState>>;
+
+/// Walks over one segment's batches.
+pub(crate) struct Scan<'a> {
+    engine: &'a Engine,
+    memory: Memory<'a>,
+    segment: Rc<Segment>,
+    /// Where the next batch begins.
+    position: u64,
+    end: u64,
+    window: Bytes,
+    window_start: u64,
+}
+
+/// What comes next in a segment.
+pub(crate) enum Scanned {
+    /// The scan has reached its end.
+    End,
+    /// There is no whole batch at the scan's position; its checksum was not looked at.
+    Broken(Fault),
+    /// The bytes of a batch, or of its header alone, and its whole length.
+    Batch {
+        /// The bytes.
+        bytes: Bytes,
+        /// The batch's length.
+        len: usize,
+    },
+}
+
+impl<'a> Scan<'a> {
+    /// A scan of `segment` from `position` to `end`, both at the beginning of a batch.
+    pub(crate) fn new(
+        engine: &'a Engine,
+        memory: Memory<'a>,
+        segment: &Rc<Segment>,
+        position: u64,
+        end: u64,
+    ) -> Self {
+        assert!(position <= end, "a scan goes forwards");
+        Self {
+            engine,
+            memory,
+            segment: Rc::clone(segment),
+            position,
+            end,
+            window: Bytes::default(),
+            window_start: position,
+        }
+    }
+
+    /// Where the next batch begins.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The next batch's header; the position stays.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
+    pub(crate) async fn header(&mut self) -> Result<Scanned, StorageError> {
+        if self.position == self.end {
+            return Ok(Scanned::End);
+        }
+        let header = self.bytes(HEADER_BYTES, HEADER_WINDOW).await?;
+        Ok(match self.measure(&header) {
+            Err(fault) => Scanned::Broken(fault),
+            Ok(_) if header.len() < HEADER_BYTES => Scanned::Broken(Fault::Missing),
+            Ok(len) => Scanned::Batch { bytes: header, len },
+        })
+    }
+
+    /// The next whole batch, and moves on behind it.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
+    pub(crate) async fn batch(&mut self) -> Result<Scanned, StorageError> {
+        if self.position == self.end {
+            return Ok(Scanned::End);
+        }
+        let prefix = self.bytes(PREFIX_BYTES, BODY_WINDOW).await?;
+        let len = match self.measure(&prefix) {
+            Err(fault) => return Ok(Scanned::Broken(fault)),
+            Ok(len) => len,
+        };
+        let bytes = self.bytes(len, BODY_WINDOW).await?;
+        if bytes.len() < len {
+            return Ok(Scanned::Broken(Fault::Missing));
+        }
+        self.skip(len);
+        Ok(Scanned::Batch { bytes, len })
+    }
+
+    /// Moves on behind a batch of `len` bytes.
+    pub(crate) fn skip(&mut self, len: usize) {
+        self.position += len as u64;
+        assert!(self.position <= self.end, "a scan stays within its range");
+    }
+
+    fn measure(&self, prefix: &[u8]) -> Result<usize, Fault> {
+        let len = match batch_bytes(prefix) {
+            Ok(len) => len,
+            Err(BatchError::Truncated { .. } | BatchError::Length { length: 0 }) => {
+                return Err(Fault::Missing);
+            }
+            Err(error) => return Err(Fault::Batch(error)),
+        };
+        if len as u64 > self.end - self.position {
+            return Err(Fault::Missing);
+        }
+        Ok(len)
+    }
+
+    /// `len` bytes from the position on, fewer at the end.
+    async fn bytes(&mut self, len: usize, window: usize) -> Result<Bytes, StorageError> {
+        let left = usize_from_u64(self.end - self.position);
+        let len = len.min(left);
+        if let Some(found) = self.in_window(len) {
+            return Ok(found);
+        }
+        if let Some(found) = self.in_memory(len) {
+            return Ok(found);
+        }
+        let file = self.segment.file(self.engine.core()).await?;
+        let wanted = len.max(window).min(left);
+        self.window = file.read_at(self.position, wanted).await?;
+        self.window_start = self.position;
+        let have = self.window.len().min(len);
+        Ok(self.window.slice(0..have))
+    }
+
+    fn in_window(&self, len: usize) -> Option<Bytes> {
+        let skipped = self.position.checked_sub(self.window_start)?;
+        let skipped = usize_from_u64(skipped);
+        (skipped + len <= self.window.len()).then(|| self.window.slice(skipped..skipped + len))
+    }
+
+    fn in_memory(&self, len: usize) -> Option<Bytes> {
+        let state = self.memory?.borrow();
+        let hot_start = state.tail.hot_start(&self.segment)?;
+        if self.position < hot_start {
+            return None;
+        }
+        let range = self.position..self.position + len as u64;
+        let mut pieces = state.tail.share(&self.segment, range);
+        if pieces.len() == 1 {
+            return pieces.pop();
+        }
+        Some(Bytes::from(
+            pieces
+                .iter()
+                .flat_map(|piece| piece.iter().copied())
+                .collect::<Vec<u8>>(),
+        ))
+    }
+}
+
+/// The view of bytes that a scan has handed out as a whole batch.
+pub(crate) fn view(bytes: &[u8]) -> Result<BatchView<'_>, BatchError> {
+    match next_batch(bytes)? {
+        Some((view, _)) => Ok(view),
+        None => Err(BatchError::NoBatch),
+    }
+}
+
+/// The view of a header that a scan has handed out; its records are not there.
+pub(crate) fn header_view(header: &[u8]) -> Result<HeaderView, BatchError> {
+    let source = header.first_chunk::<HEADER_BYTES>();
+    let mut alone = *source.ok_or(BatchError::NoBatch)?;
+    crate::layout::empty_batch(&mut alone);
+    let view = view(&alone)?;
+    Ok(HeaderView {
+        base_offset: view.base_offset(),
+        last_offset: view.last_offset(),
+        max_timestamp: view.max_timestamp(),
+    })
+}
+
+/// What a reader wants of a header.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeaderView {
+    pub(crate) base_offset: Offset,
+    pub(crate) last_offset: Offset,
+    pub(crate) max_timestamp: Timestamp,
+}

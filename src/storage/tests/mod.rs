@@ -1,0 +1,7 @@
+//! The log engine on the simulated machine: round trips against a naive model, crashes, damage.
+
+mod crashes;
+mod damage;
+mod model;
+mod round_trips;
+mod units;
