@@ -249,6 +249,11 @@ impl Log {
         })
     }
 
+    /// Keeps everybody from appending until the guard is dropped; waits for who is at it.
+    pub async fn hold_appends(&self) -> GateGuard {
+        self.shared.appends.enter().await
+    }
+
     fn has_memory(&self, len: usize) -> bool {
         let state = self.shared.state.borrow();
         let active = state.active();

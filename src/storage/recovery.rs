@@ -181,7 +181,8 @@ impl Log {
         Ok((log, report))
     }
 
-    /// The topic id in the log's directory; none where the process died before it was written.
+    /// The topic id in the log's directory; zero where the process died before it was written,
+    /// and so before anything was appended.
     ///
     /// # Errors
     /// When the file cannot be read or holds something else.
@@ -189,17 +190,16 @@ impl Log {
         core: &Core,
         data_dir: &Path,
         partition: &TopicPartition,
-    ) -> Result<Option<Uuid>, StorageError> {
+    ) -> Result<Uuid, StorageError> {
         let path = data_dir
             .join(partition.to_string())
             .join(layout::PARTITION_FILE);
         let bytes = match core.read_small(&path).await {
-            Err(error) if error.kind == reactor::IoErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind == reactor::IoErrorKind::NotFound => return Ok(Uuid::ZERO),
             read => read?,
         };
         let text = std::str::from_utf8(&bytes).ok();
         text.and_then(layout::decode_topic_id)
-            .map(Some)
             .ok_or_else(|| StorageError::Metadata {
                 path,
                 reason: "not a topic id of version 0; restore the file from a replica's copy \
