@@ -43,8 +43,8 @@ sim: ## run the simulated node: N seeds, or the one SEED that a failure printed
 	    $(CARGO) test --locked --release -p forebay --test sim -- --nocapture $(ARGS)
 
 .PHONY: it
-it: ## real processes and sockets: restarts, kill -9, hostile clients
-	$(CARGO) test --locked -p forebay --test it -- $(ARGS)
+it: ## real processes and sockets: restarts, kill -9, hostile clients (SEED replays one run)
+	$(if $(SEED),SEED=$(SEED)) $(CARGO) test --locked -p forebay --test it -- $(ARGS)
 
 .PHONY: compat
 compat: ## other people's clients against the node (QUICK=1: the short form); installs kcat
@@ -67,7 +67,7 @@ wire: ## regenerate the codec from its definitions
 
 .PHONY: fuzz
 fuzz: ## hostile bytes into every decoder for SECONDS each (default 60)
-	FUZZ_SECONDS=$(SECONDS) $(CARGO) test --locked --release --workspace fuzz -- --nocapture --test-threads=1
+	SECONDS_EACH=$(SECONDS) tools/fuzz/run.sh
 
 .PHONY: doc
 doc: ## the rooms' documentation as HTML
