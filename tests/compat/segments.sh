@@ -1,0 +1,47 @@
+# Kafka's DumpLogSegments over our files, once the node has ended. Sourced by run.sh.
+# shellcheck shell=bash
+
+# What the tool prints when it is not content; it ends with 0 all the same.
+complaints='isvalid: false|Found timestamp mismatch|Found out of order timestamp|Non-consecutive offset|mismatch in|Mismatches in|truncated|Exception|Index sanity check failed|crc is invalid|invalid'
+
+segments_all() {
+  local file kind flags count=0 bad=0
+  while IFS= read -r file; do
+    case $file in
+      *.log) kind=log; flags=(--deep-iteration) ;;
+      *.index) kind=index; flags=(--verify-index-only) ;;
+      *.timeindex) kind="time index"; flags=() ;;
+      *) continue ;;
+    esac
+    [[ -s $file ]] || continue
+    count=$((count + 1))
+    if ! "$KAFKA_HOME/bin/kafka-dump-log.sh" "${flags[@]}" --files "$file" > "$WORK/dump" 2>&1; then
+      bad=$((bad + 1)); fail "segments: the tool fails on ${file#"$DATA"/}: $(tail -2 "$WORK/dump" | xargs)"
+    elif grep -Ei "$complaints" "$WORK/dump" | grep -vE '"isvalid: true"' > "$WORK/said"; then
+      bad=$((bad + 1)); fail "segments: $kind ${file#"$DATA"/}: $(head -1 "$WORK/said" | cut -c1-200)"
+    fi
+  done < <(segment_files)
+  if (( count == 0 )); then fail "segments: there are none in $DATA"
+  elif (( bad == 0 )); then pass "segments: DumpLogSegments reads $count files without complaint"; fi
+  segments_records
+}
+
+# In the short form one topic per writer, else all.
+segment_files() {
+  if [[ -n ${QUICK:-} ]]; then
+    find "$DATA" -path '*/compat-lines-*' -type f | sort | head -9
+  else
+    find "$DATA" -path '*/compat-*' -type f | sort
+  fi
+}
+
+# The values that the tool prints must be those that were written.
+segments_records() {
+  local writer files
+  for writer in "${writers[@]}"; do
+    files=$(find "$DATA/compat-lines-$writer-0" -name '*.log' | sort | paste -sd,)
+    "$KAFKA_HOME/bin/kafka-dump-log.sh" --print-data-log --files "$files" 2>/dev/null \
+      | sed -n 's/.* payload: //p' > "$WORK/found"
+    same "segments: --print-data-log of what $writer wrote" "$WORK/lines-$writer" "$WORK/found"
+  done
+}
