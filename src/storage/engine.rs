@@ -1,4 +1,4 @@
-//! One core's part of one data directory: its logs, its flusher, its memory, and whether the
+//! One core's part of one data directory: its logs, their memory, and whether the
 //! directory can still be written.
 //!
 //! Invariant: after the first failed write or flush nothing is written any more. Trying again
@@ -14,7 +14,6 @@ use base::{Offset, TopicPartition};
 use reactor::{Buffer, Core, First, Signal, first};
 
 use crate::error::StorageError;
-use crate::flusher::Flusher;
 use crate::gate::Gate;
 use crate::log::{Log, LogShared};
 use crate::planted::Planted;
@@ -34,7 +33,6 @@ pub(crate) struct EngineShared {
     core: Core,
     dir: PathBuf,
     logs: RefCell<BTreeMap<TopicPartition, Weak<LogShared>>>,
-    pub(crate) flusher: Flusher,
     /// Notified when a flush has made memory evictable.
     flushed: Signal,
     /// One log at a time gathers memory beyond what is free, so that two never wait for each
@@ -56,7 +54,7 @@ pub struct LogCheckpoint {
 }
 
 impl Engine {
-    /// Starts the flusher and the maintenance of `dir` on this core.
+    /// Takes charge of `dir` on this core and starts its maintenance.
     #[must_use]
     pub fn start(core: &Core, dir: &Path, planted: Planted) -> Self {
         let engine = Self {
@@ -64,7 +62,6 @@ impl Engine {
                 core: core.clone(),
                 dir: dir.to_path_buf(),
                 logs: RefCell::new(BTreeMap::new()),
-                flusher: Flusher::default(),
                 flushed: Signal::new(),
                 memory: Gate::default(),
                 offline: RefCell::new(None),
@@ -73,11 +70,6 @@ impl Engine {
                 stopped: Cell::new(false),
             }),
         };
-        core.spawn(crate::flusher::run(
-            core.clone(),
-            Rc::downgrade(&engine.shared),
-            engine.shared.flusher.clone(),
-        ));
         core.spawn(maintain(core.clone(), Rc::downgrade(&engine.shared)));
         engine
     }
@@ -167,10 +159,6 @@ impl Engine {
         self.shared.logs.borrow_mut().remove(partition);
     }
 
-    pub(crate) fn mark_dirty(&self, log: &Rc<LogShared>) {
-        self.shared.flusher.add(log);
-    }
-
     pub(crate) fn note_flushed(&self) {
         self.shared.flushed.notify();
     }
@@ -221,10 +209,9 @@ impl Engine {
         richest.is_some_and(|log| log.evict_oldest())
     }
 
-    /// Ends the flusher and the maintenance; logs must have been closed before.
+    /// Ends the maintenance; logs must have been closed before.
     pub fn stop(&self) {
         self.shared.stopped.set(true);
-        self.shared.flusher.stop();
     }
 }
 

@@ -1,163 +1,211 @@
-//! Makes everything that is dirty on this core durable together.
+//! Makes what was appended durable; this file alone decides how.
 //!
-//! One round: all dirty logs write their unflushed blocks, each file is flushed, new directory
-//! entries are synced; all of it side by side, so that the device and the file system's journal
-//! see one burst. Batches that arrive meanwhile ride the next round. This file alone decides how
-//! bytes become durable; nobody else writes log data.
+//! Each log has a lane of its own, without a barrier between logs. A *flush* collects all that
+//! is dirty, writes its blocks side by side, then flushes the files and syncs new directory
+//! entries. As soon as its writes have ended the next flush of the same log may write: it may
+//! write the same last block again, so the two never write at once, but several may wait for the
+//! device, since one at a time leaves it idle (kernel-notes/004, 005). Batches that arrive
+//! meanwhile ride the next flush.
 //!
-//! Invariants: a log is in at most one round at a time; its durable end moves only when all its
-//! writes, flushes and directory syncs of the round have succeeded.
+//! Invariants: a log's writes never overlap; a log's durable end moves in the order of its
+//! flushes, and past a flush only when all of its writes, flushes and directory syncs and all of
+//! those before it have succeeded.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::task::Poll;
 
-use reactor::{Core, Signal};
+use reactor::Signal;
 
-use crate::engine::{Engine, EngineShared};
 use crate::error::StorageError;
-use crate::log::{Log, LogShared};
+use crate::log::Log;
 use crate::planted::planted;
+use crate::segment::Segment;
+use crate::state::FlushReached;
 use crate::tail::PendingWrites;
 
-/// The logs that wait for the next round. Cheap to clone.
-#[derive(Clone, Default)]
-pub(crate) struct Flusher {
-    dirty: Rc<RefCell<Vec<Rc<LogShared>>>>,
-    wake: Signal,
-    stopped: Rc<Cell<bool>>,
-}
+/// How many flushes of one log may be on their way.
+const FLUSHES_MAX: usize = 4;
 
-impl Flusher {
-    /// Puts a log into the next round; the log sees to it that it is added once.
-    pub(crate) fn add(&self, log: &Rc<LogShared>) {
-        self.dirty.borrow_mut().push(Rc::clone(log));
-        self.wake.notify();
-    }
-
-    pub(crate) fn stop(&self) {
-        self.stopped.set(true);
-        self.wake.notify();
-    }
-}
-
-/// Runs rounds until the engine is gone.
-pub(crate) async fn run(core: Core, engine: Weak<EngineShared>, flusher: Flusher) {
-    loop {
-        let wake = flusher.wake.wait();
-        if flusher.stopped.get() {
-            return;
-        }
-        if flusher.dirty.borrow().is_empty() {
-            wake.await;
-            // Everyone who is ready now may still append to this round.
-            core.yield_now().await;
-            continue;
-        }
-        let Some(shared) = engine.upgrade() else {
-            return;
-        };
-        let round = std::mem::take(&mut *flusher.dirty.borrow_mut());
-        run_round(&core, &Engine::from_shared(shared), round).await;
-    }
-}
-
-/// Counts tasks down.
+/// What one log has on its way to the device.
 #[derive(Default)]
-struct Latch {
-    left: Cell<usize>,
-    done: Signal,
+pub(crate) struct Lane {
+    /// True while a task of this lane is about to collect, or writes.
+    writing: Cell<bool>,
+    /// True when something was appended since the last flush collected.
+    dirty: Cell<bool>,
+    /// The flushes on their way, oldest first, and whether each has ended.
+    flushes: RefCell<VecDeque<Flush>>,
+    /// Notified when a flush has ended.
+    ended: Signal,
+    flushes_begun: Cell<u64>,
 }
 
-async fn run_round(core: &Core, engine: &Engine, round: Vec<Rc<LogShared>>) {
-    if let [only] = round.as_slice() {
-        flush_log(engine, &Log::from_shared(Rc::clone(only))).await;
+struct Flush {
+    number: u64,
+    reached: FlushReached,
+    done: bool,
+}
+
+impl Lane {
+    /// True when nothing is on its way.
+    fn is_idle(&self) -> bool {
+        !self.writing.get() && self.flushes.borrow().is_empty()
+    }
+
+    /// Waits until nothing is on its way; the caller keeps others from appending.
+    pub(crate) async fn wait_idle(&self) {
+        while !self.is_idle() {
+            self.ended.wait().await;
+        }
+    }
+
+    fn push(&self, reached: FlushReached) -> u64 {
+        let number = self.flushes_begun.get();
+        self.flushes_begun.set(number + 1);
+        let mut flushes = self.flushes.borrow_mut();
+        assert!(flushes.len() < FLUSHES_MAX, "the lane is full");
+        flushes.push_back(Flush {
+            number,
+            reached,
+            done: false,
+        });
+        number
+    }
+
+    /// Notes that a flush has ended well; what is reached now, in order.
+    fn finish(&self, number: u64) -> Vec<FlushReached> {
+        let mut flushes = self.flushes.borrow_mut();
+        let mut known = false;
+        for flush in flushes.iter_mut().filter(|flush| flush.number == number) {
+            flush.done = true;
+            known = true;
+        }
+        assert!(known, "a flush ends once");
+        let mut reached = Vec::new();
+        while flushes.front().is_some_and(|flush| flush.done) {
+            reached.extend(flushes.pop_front().map(|flush| flush.reached));
+        }
+        reached
+    }
+
+    /// Nothing on its way will be acknowledged any more.
+    fn abandon(&self) {
+        self.flushes.borrow_mut().clear();
+    }
+}
+
+/// Makes sure that a flush will take in all that is in the log's memory now.
+pub(crate) fn request(log: &Log) {
+    let lane = log.lane();
+    lane.dirty.set(true);
+    start_if_possible(log);
+}
+
+fn start_if_possible(log: &Log) {
+    let lane = log.lane();
+    let is_full = lane.flushes.borrow().len() >= FLUSHES_MAX;
+    if !lane.dirty.get() || is_full || lane.writing.replace(true) {
         return;
     }
-    let latch = Rc::new(Latch::default());
-    latch.left.set(round.len());
-    for log in round {
-        let (engine, latch) = (engine.clone(), Rc::clone(&latch));
-        core.spawn(async move {
-            flush_log(&engine, &Log::from_shared(log)).await;
-            latch.left.set(latch.left.get() - 1);
-            if latch.left.get() == 0 {
-                latch.done.notify();
-            }
-        });
-    }
-    while latch.left.get() > 0 {
-        latch.done.wait().await;
-    }
+    let log = log.clone();
+    log.engine().core().clone().spawn(async move {
+        // Everyone who is ready now may still append to this flush.
+        log.engine().core().yield_now().await;
+        run(&log).await;
+        start_if_possible(&log);
+    });
 }
 
-/// Makes one log durable up to its present end.
-async fn flush_log(engine: &Engine, log: &Log) {
-    let _alone = log.flush_gate().enter().await;
-    if engine.check_online().is_err() {
+/// One flush from its collection to its end.
+async fn run(log: &Log) {
+    let lane = log.lane();
+    lane.dirty.set(false);
+    if log.engine().check_online().is_err() {
+        lane.writing.set(false);
+        lane.ended.notify();
         return;
     }
     let job = log.begin_flush();
-    let too_early = planted!(engine.planted(), AckBeforeFlush);
+    let number = lane.push(job.reached);
+    let parts = job.writes;
+    let segments: Vec<_> = parts.iter().map(|part| Rc::clone(&part.segment)).collect();
+    let mut entry_pending = false;
+    for segment in &segments {
+        entry_pending |= segment.entry_pending.replace(false);
+    }
+    let too_early = planted!(log.engine().planted(), AckBeforeFlush);
     if too_early {
-        log.complete_flush(&job.reached);
+        complete(log, number);
     }
-    match execute(engine, log, job.writes).await {
-        Ok(()) => {
-            if !too_early {
-                log.complete_flush(&job.reached);
-            }
-            engine.note_flushed();
+    let written = join_all(parts.into_iter().map(|part| write(log, part))).await;
+    lane.writing.set(false);
+    start_if_possible(log);
+    let result = match written.into_iter().collect() {
+        Ok(()) => make_durable(log, &segments, entry_pending).await,
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(()) if too_early => {}
+        Ok(()) => complete(log, number),
+        Err(error) => {
+            lane.abandon();
+            log.engine().go_offline(error);
         }
-        Err(error) => engine.go_offline(error),
     }
+    lane.ended.notify();
 }
 
-async fn execute(
-    engine: &Engine,
-    log: &Log,
-    parts: Vec<PendingWrites>,
-) -> Result<(), StorageError> {
-    let segments: Vec<_> = parts.iter().map(|part| Rc::clone(&part.segment)).collect();
-    let writes = parts
-        .into_iter()
-        .map(|part| write_segment(engine, log, part));
+fn complete(log: &Log, number: u64) {
+    if log.engine().check_online().is_err() {
+        // Another log's failure: what the device still took in, nobody is told of.
+        log.lane().abandon();
+        return;
+    }
+    for reached in log.lane().finish(number) {
+        log.complete_flush(&reached);
+    }
+    log.engine().note_flushed();
+}
+
+/// Writes what one segment has in memory.
+async fn write(log: &Log, part: PendingWrites) -> Result<(), StorageError> {
+    let segment = &part.segment;
+    let file = segment.file(log.engine().core()).await?;
+    if segment.allocated.get() < part.end {
+        log.grow(segment, part.end).await?;
+    }
+    let writes = part.writes.into_iter();
+    let writes = writes.map(|(blocks, position)| file.write_blocks(blocks, position));
     for result in join_all(writes).await {
         result?;
-    }
-    let is_new = segments.iter().any(|segment| segment.entry_pending.get());
-    if is_new && !planted!(engine.planted(), SkipDirectorySync) {
-        // Before the first acknowledgement in a new segment its name must be durable.
-        engine.core().sync_dir(&log.dir()).await?;
-    }
-    for segment in &segments {
-        segment.entry_pending.set(false);
     }
     Ok(())
 }
 
-/// Writes what one segment has in memory and flushes its file.
-async fn write_segment(
-    engine: &Engine,
+/// Waits until what was written is on the device, and can be found there.
+async fn make_durable(
     log: &Log,
-    part: PendingWrites,
+    segments: &[Rc<Segment>],
+    entry_pending: bool,
 ) -> Result<(), StorageError> {
-    let core = engine.core();
-    let segment = &part.segment;
-    let file = segment.file(core).await?;
-    if segment.allocated.get() < part.end {
-        log.grow(segment, part.end).await?;
-    }
-    let writes = part
-        .writes
-        .into_iter()
-        .map(|(blocks, position)| file.write_blocks(blocks, position));
-    for result in join_all(writes).await {
+    let core = log.engine().core();
+    let flushes = segments.iter().map(|segment| async move {
+        let file = segment.file(core).await?;
+        file.flush().await?;
+        Ok(())
+    });
+    for result in join_all(flushes).await {
+        let result: Result<(), StorageError> = result;
         result?;
     }
-    file.flush().await?;
+    if entry_pending && !planted!(log.engine().planted(), SkipDirectorySync) {
+        // Before the first acknowledgement in a new segment its name must be durable.
+        core.sync_dir(&log.dir()).await?;
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 //! Vocabulary: a *log* is one partition's sequence of batches; a *segment* is one file of it,
 //! named after its first offset; the *active* segment is the last one, a *sealed* one never
 //! changes again; a *chunk* is memory that mirrors a part of a file, and the *hot tail* is all
-//! chunks of a log; the *flusher* makes all that is dirty on a core durable in rounds; the
+//! chunks of a log; a *flush* makes what was appended durable, in the log's own *lane*; the
 //! *durable end* is the offset up to which a log is on the device; the *recovery point* is a
 //! durable end that was written down.
 //!

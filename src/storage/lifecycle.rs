@@ -32,7 +32,7 @@ impl Log {
             return Ok(self.log_end());
         }
         self.flush().await?;
-        let _quiet = self.flush_gate().enter().await;
+        self.lane().wait_idle().await;
         let found = self.locate(offset).await?;
         let done = match found {
             Some(found) => {
@@ -200,7 +200,7 @@ impl Log {
         let _alone = self.append_gate().enter().await;
         self.check_open()?;
         self.flush().await?;
-        let _quiet = self.flush_gate().enter().await;
+        self.lane().wait_idle().await;
         for segment in self.segments() {
             self.wait_idle(&segment).await;
             if segment.stage.get() == Stage::Sealed {
@@ -223,7 +223,7 @@ impl Log {
         let _alone = self.append_gate().enter().await;
         self.check_open()?;
         self.close_now();
-        let _quiet = self.flush_gate().enter().await;
+        self.lane().wait_idle().await;
         for segment in self.segments() {
             self.wait_idle(&segment).await;
             segment.close();

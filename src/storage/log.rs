@@ -8,7 +8,7 @@
 //! Invariants: one task at a time is between the two steps, kept by the gate; no borrow of the
 //! state is held across an await.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use reactor::Signal;
 
 use crate::engine::{Engine, LogCheckpoint};
 use crate::error::{Fault, StorageError};
+use crate::flusher::{self, Lane};
 use crate::gate::{Gate, GateGuard};
 use crate::index::IndexedBatch;
 use crate::layout::INDEX_ENTRY_BYTES;
@@ -41,9 +42,7 @@ pub(crate) struct LogShared {
     durable: Signal,
     /// Held by whoever appends or cuts.
     appends: Gate,
-    /// Held while the flusher works on this log.
-    flushes: Gate,
-    dirty: Cell<bool>,
+    lane: Lane,
     /// Notified when a background task has changed a file's size.
     pub(crate) grown: Signal,
     listener: RefCell<Option<Weak<dyn LogListener>>>,
@@ -129,8 +128,7 @@ impl Log {
                 state: RefCell::new(state),
                 durable: Signal::new(),
                 appends: Gate::default(),
-                flushes: Gate::default(),
-                dirty: Cell::new(false),
+                lane: Lane::default(),
                 grown: Signal::new(),
                 listener: RefCell::new(None),
             }),
@@ -420,14 +418,14 @@ impl Log {
         }
     }
 
-    /// Puts the log into the flusher's next round if anything waits for it.
+    /// Makes what waits in memory durable, without waiting for it.
     pub fn flush_soon(&self) {
         let clean = {
             let state = self.shared.state.borrow();
             state.durable.offset == state.end || state.closed
         };
-        if !clean && !self.shared.dirty.replace(true) {
-            self.engine().mark_dirty(&self.shared);
+        if !clean {
+            flusher::request(self);
         }
     }
 
@@ -454,8 +452,8 @@ impl Log {
         self.wait_durable(self.log_end()).await
     }
 
-    pub(crate) fn flush_gate(&self) -> &Gate {
-        &self.shared.flushes
+    pub(crate) fn lane(&self) -> &Lane {
+        &self.shared.lane
     }
 
     pub(crate) fn append_gate(&self) -> &Gate {
@@ -463,7 +461,6 @@ impl Log {
     }
 
     pub(crate) fn begin_flush(&self) -> FlushJob {
-        self.shared.dirty.set(false);
         self.shared.state.borrow_mut().begin_flush()
     }
 

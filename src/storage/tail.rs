@@ -21,6 +21,8 @@ struct Chunk {
     /// Where in the file the chunk begins, a multiple of the block size.
     start: u64,
     buffer: Buffer,
+    /// How many of its bytes a flush has taken in.
+    collected: usize,
     /// How many of its bytes are on the device.
     flushed: usize,
 }
@@ -87,6 +89,7 @@ impl Tail {
         self.chunks.push_back(Chunk {
             segment: Rc::clone(segment),
             start: len - prefix.len() as u64,
+            collected: buffer.len(),
             flushed: buffer.len(),
             buffer,
         });
@@ -162,23 +165,25 @@ impl Tail {
                 segment: Rc::clone(segment),
                 start: at,
                 buffer,
+                collected: 0,
                 flushed: 0,
             });
         }
     }
 
-    /// Everything that is not on the device, by segment, oldest first.
+    /// Everything that no flush has taken in yet, by segment, oldest first.
     pub(crate) fn pending(&mut self) -> Vec<PendingWrites> {
         let mut pending: Vec<PendingWrites> = Vec::new();
         for chunk in &mut self.chunks {
             let len = chunk.buffer.len();
-            assert!(chunk.flushed <= len);
-            if chunk.flushed == len {
+            assert!(chunk.flushed <= chunk.collected && chunk.collected <= len);
+            if chunk.collected == len {
                 continue;
             }
-            let first_block = chunk.flushed - chunk.flushed % BLOCK_SIZE;
+            let first_block = chunk.collected - chunk.collected % BLOCK_SIZE;
             let at = chunk.start + first_block as u64;
-            let write = (chunk.buffer.blocks(chunk.flushed..len), at);
+            let write = (chunk.buffer.blocks(chunk.collected..len), at);
+            chunk.collected = len;
             let end = chunk.end();
             match pending.last_mut() {
                 Some(last) if Rc::ptr_eq(&last.segment, &chunk.segment) => {
