@@ -2,6 +2,7 @@
 
 mod crashes;
 mod damage;
+mod kernel;
 mod model;
 mod round_trips;
 mod units;

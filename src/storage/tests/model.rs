@@ -132,7 +132,17 @@ pub(crate) async fn open(
     config: LogConfig,
     planted: Planted,
 ) -> Result<Opened, StorageError> {
-    let dir = DataDir::open(core, Path::new(DIR), NodeId(1), "a-cluster").await?;
+    open_at(core, Path::new(DIR), config, planted).await
+}
+
+/// The same in any directory.
+pub(crate) async fn open_at(
+    core: &Core,
+    path: &Path,
+    config: LogConfig,
+    planted: Planted,
+) -> Result<Opened, StorageError> {
+    let dir = DataDir::open(core, path, NodeId(1), "a-cluster").await?;
     let engine = Engine::start(core, dir.path(), planted);
     let mut seen = Seen::default();
     let (log, report) = match dir.logs() {
