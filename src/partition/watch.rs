@@ -16,7 +16,7 @@ impl Partition {
 }
 
 /// Ends when any of the partitions changes after this call; never when there is none.
-pub fn any<'p>(partitions: impl IntoIterator<Item = &'p Partition>) -> impl Future<Output = ()> {
+pub fn any(partitions: &[Partition]) -> impl Future<Output = ()> + use<> {
     let changes = partitions
         .into_iter()
         .map(|one| Box::pin(one.change()) as Change)

@@ -152,6 +152,9 @@ struct Answer<T> {
     value: Option<T>,
     waker: Option<Waker>,
     replier_gone: bool,
+    /// Woken when nobody awaits the answer any more.
+    replier_waker: Option<Waker>,
+    reply_gone: bool,
 }
 
 /// The end that answers once.
@@ -171,6 +174,8 @@ pub fn reply<T: Send>() -> (Replier<T>, Reply<T>) {
         value: None,
         waker: None,
         replier_gone: false,
+        replier_waker: None,
+        reply_gone: false,
     }));
     (
         Replier {
@@ -185,6 +190,34 @@ impl<T: Send> Replier<T> {
     pub fn send(self, value: T) {
         lock(&self.shared).value = Some(value);
         // Dropping the replier wakes the other end.
+    }
+}
+
+impl<T: Send> Replier<T> {
+    /// Ends when nobody awaits the answer any more, so that work for it can stop.
+    pub fn abandoned(&self) -> impl Future<Output = ()> + use<T> {
+        let shared = Arc::clone(&self.shared);
+        std::future::poll_fn(move |context| {
+            let mut shared = lock(&shared);
+            if shared.reply_gone {
+                return Poll::Ready(());
+            }
+            shared.replier_waker = Some(context.waker().clone());
+            Poll::Pending
+        })
+    }
+}
+
+impl<T> Drop for Reply<T> {
+    fn drop(&mut self) {
+        let waker = {
+            let mut shared = lock(&self.shared);
+            shared.reply_gone = true;
+            shared.replier_waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 

@@ -1,0 +1,99 @@
+//! Work that travels between cores: a closure out, its result back.
+//!
+//! Invariant: an errand is begun in the order in which it was sent, and runs up to its first wait
+//! before the next one is looked at. Appends of one connection keep their order by this.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use base::CoreId;
+use reactor::reply;
+
+use crate::broker::Broker;
+use crate::hosted::Unavailable;
+
+/// One errand, run by the core it was sent to.
+pub type Errand = Box<dyn FnOnce(&Broker) + Send>;
+
+/// A future that was polled once already.
+pub(crate) enum Begun<R> {
+    /// It ended at once.
+    Done(R),
+    /// It waits for something.
+    Waiting(Pin<Box<dyn Future<Output = R>>>),
+}
+
+impl<R: 'static> Begun<R> {
+    /// Runs `work` up to its first wait.
+    pub(crate) fn begin(work: impl Future<Output = R> + 'static) -> Self {
+        let mut work = Box::pin(work);
+        // Whatever it waits for is asked again when it is polled with a waker that wakes.
+        match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => Self::Done(value),
+            Poll::Pending => Self::Waiting(work),
+        }
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn end(self) -> R {
+        match self {
+            Self::Done(value) => value,
+            Self::Waiting(work) => work.await,
+        }
+    }
+}
+
+impl Broker {
+    /// Runs `work` on `core`, beginning now, and gives back what it results in.
+    ///
+    /// # Errors
+    /// `Stopping` when that core does not answer any more.
+    pub fn on_core<R, F, T>(
+        &self,
+        core: CoreId,
+        work: F,
+    ) -> impl Future<Output = Result<R, Unavailable>> + use<R, F, T>
+    where
+        R: Send + 'static,
+        F: FnOnce(&Broker) -> T + Send + 'static,
+        T: Future<Output = R> + 'static,
+    {
+        let way = if core == self.core().id() {
+            Way::Here(Begun::begin(work(self)))
+        } else {
+            Way::There(self.send_errand(core, work))
+        };
+        async move {
+            match way {
+                Way::Here(begun) => Ok(begun.end().await),
+                Way::There(reply) => reply.await.map_err(|_gone| Unavailable::Stopping),
+            }
+        }
+    }
+
+    fn send_errand<R, F, T>(&self, core: CoreId, work: F) -> reactor::Reply<R>
+    where
+        R: Send + 'static,
+        F: FnOnce(&Broker) -> T + Send + 'static,
+        T: Future<Output = R> + 'static,
+    {
+        let (replier, answer) = reply();
+        let errand: Errand = Box::new(move |broker: &Broker| match Begun::begin(work(broker)) {
+            Begun::Done(value) => replier.send(value),
+            waiting @ Begun::Waiting(_) => {
+                broker
+                    .core()
+                    .spawn(async move { replier.send(waiting.end().await) });
+            }
+        });
+        // A core that is gone drops the errand and with it the replier, which the caller sees.
+        let _ = self.send_to(core, errand);
+        answer
+    }
+}
+
+enum Way<R> {
+    Here(Begun<R>),
+    There(reactor::Reply<R>),
+}

@@ -1,0 +1,199 @@
+//! What a new image means for the partitions of one core: some are opened, some led anew, some
+//! removed.
+//!
+//! Invariant: a directory whose topic id is not the image's belongs to a topic that was deleted
+//! while this node was away, and is removed before one of the same name is made.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base::{LeaderEpoch, PartitionIndex, TopicPartition};
+use config::TopicConfig;
+use metadata::{Image, Resource, Topic};
+use partition::{OpenPartition, Partition};
+use reactor::reply;
+use storage::{FoundLog, Log, StorageError};
+
+use crate::broker::Broker;
+use crate::hosted::Hosting;
+use crate::ownership::PartitionId;
+
+/// What the data directory held when the node started.
+#[derive(Debug, Default)]
+pub(crate) struct FoundLogs {
+    pub(crate) clean: bool,
+    pub(crate) logs: BTreeMap<TopicPartition, FoundLog>,
+}
+
+impl Broker {
+    /// Gives `image` to every core; returns when all of them serve it.
+    pub(crate) async fn publish(&self, image: Arc<Image>) {
+        let mut adopting = Vec::new();
+        for core in 0..self.cores() {
+            let image = Arc::clone(&image);
+            adopting.push(self.on_core(base::CoreId(core), move |broker| {
+                let broker = broker.clone();
+                async move { broker.adopt(image).await }
+            }));
+        }
+        for adopted in adopting {
+            // A core that is gone adopts nothing and serves nothing.
+            let _ = adopted.await;
+        }
+    }
+
+    /// Takes in an image on this core.
+    async fn adopt(&self, image: Arc<Image>) {
+        let before = self.image();
+        *self.shared.image.borrow_mut() = Arc::clone(&image);
+        self.adopt_config(&image);
+        self.remove_gone(&image).await;
+        let mut opening = Vec::new();
+        for topic in image.topics().iter() {
+            let resource = Resource::topic(&*topic.name);
+            let known = before.topic_by_id(topic.id);
+            let same = known.is_some_and(|known| Arc::ptr_eq(known, topic));
+            if same && before.configs(&resource) == image.configs(&resource) {
+                continue;
+            }
+            let overrides = image.configs(&resource);
+            match TopicConfig::new(&self.config().settings, overrides) {
+                Ok(config) => self.adopt_topic(topic, &config, &mut opening),
+                Err(error) => {
+                    tracing::error!(topic = %topic.name, %error, "topic not served");
+                }
+            }
+        }
+        for opened in opening {
+            // A task that panicked has taken its core with it.
+            let _ = opened.await;
+        }
+        self.shared.image_changed.notify();
+    }
+
+    /// Lays the dynamic values over what the node was started with.
+    fn adopt_config(&self, image: &Image) {
+        let cluster = image.configs(&Resource::cluster_default());
+        let own = image.configs(&Resource::broker(self.node_id()));
+        match self.shared.config_at_start.with_dynamic(cluster, own) {
+            Ok(config) => *self.shared.config.borrow_mut() = Arc::new(config),
+            Err(errors) => {
+                tracing::error!(%errors, "dynamic configuration refused; the one before stands");
+            }
+        }
+    }
+
+    async fn remove_gone(&self, image: &Image) {
+        for id in self.shared.hosted.ids() {
+            if image.partition(id.topic, id.index).is_some() {
+                continue;
+            }
+            if let Some(Hosting::Serving(partition)) = self.shared.hosted.remove(id) {
+                match partition.remove().await {
+                    Ok(()) => tracing::info!(partition = %partition.name(), "partition removed"),
+                    Err(error) => {
+                        tracing::warn!(partition = %partition.name(), %error, "not removed");
+                    }
+                }
+            }
+        }
+    }
+
+    fn adopt_topic(
+        &self,
+        topic: &Arc<Topic>,
+        config: &TopicConfig,
+        opening: &mut Vec<reactor::Reply<()>>,
+    ) {
+        for (index, described) in (0_i32..).zip(&topic.partitions) {
+            let id = PartitionId {
+                topic: topic.id,
+                index: PartitionIndex(index),
+            };
+            let mine = id.owner(self.cores()) == self.core().id();
+            if !mine || !described.replicas.contains(&self.node_id()) {
+                continue;
+            }
+            if let Ok(partition) = self.shared.hosted.find(id) {
+                partition.configure(config);
+                if described.leader_epoch > partition.leader_epoch() {
+                    opening.push(self.lead_in_background(partition, described.leader_epoch));
+                }
+                continue;
+            }
+            self.shared.hosted.set(id, Hosting::Opening);
+            let name = TopicPartition {
+                topic: topic.name.to_string(),
+                partition: id.index,
+            };
+            let (done, opened) = reply();
+            let broker = self.clone();
+            let (config, epoch) = (config.clone(), described.leader_epoch);
+            self.core().spawn(async move {
+                broker.open(id, name, config, epoch).await;
+                done.send(());
+            });
+            opening.push(opened);
+        }
+    }
+
+    fn lead_in_background(&self, partition: Partition, epoch: LeaderEpoch) -> reactor::Reply<()> {
+        let (done, led) = reply();
+        self.core().spawn(async move {
+            if let Err(error) = partition.lead(epoch).await {
+                tracing::error!(partition = %partition.name(), %error, "partition cannot lead");
+            }
+            done.send(());
+        });
+        led
+    }
+
+    async fn open(
+        &self,
+        id: PartitionId,
+        name: TopicPartition,
+        config: TopicConfig,
+        epoch: LeaderEpoch,
+    ) {
+        let hosting = match self.open_partition(id, &name, &config, epoch).await {
+            Ok(partition) => Hosting::Serving(partition),
+            Err(error) => {
+                tracing::error!(partition = %name, %error, "partition offline");
+                Hosting::Offline
+            }
+        };
+        self.shared.hosted.set(id, hosting);
+    }
+
+    async fn open_partition(
+        &self,
+        id: PartitionId,
+        name: &TopicPartition,
+        config: &TopicConfig,
+        epoch: LeaderEpoch,
+    ) -> Result<Partition, StorageError> {
+        let engine = &self.shared.engine;
+        let found = Arc::clone(&self.shared.found.borrow());
+        let mut log = found.logs.get(name).cloned();
+        if log.is_some() {
+            let on_disk = Log::topic_id(self.core(), engine.dir(), name).await?;
+            if on_disk != id.topic {
+                tracing::info!(partition = %name, "removing what a deleted topic left");
+                let stray = engine.dir().join(name.to_string());
+                self.core().remove_dir_all(&stray).await?;
+                self.core().sync_dir(engine.dir()).await?;
+                log = None;
+            }
+        }
+        let open = OpenPartition {
+            name: name.clone(),
+            topic_id: id.topic,
+            config: config.clone(),
+            found: log,
+            clean: found.clean,
+        };
+        let partition = Partition::open(engine, open).await?;
+        partition.lead(epoch).await?;
+        Ok(partition)
+    }
+}

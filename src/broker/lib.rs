@@ -1,0 +1,38 @@
+//! This node's duties: the controller, the partitions on their cores, and the way between cores.
+//!
+//! Vocabulary: a [`Broker`] is one core's part of the node; an *errand* is work sent to another
+//! core as a closure, its result sent back; the *controller* decides on metadata, on core 0; an
+//! *image* is published when every core has it and its partitions serve accordingly.
+//!
+//! Invariants:
+//! - A partition lives on exactly one core, which every core can name without asking.
+//! - Errands of one core to another begin in the order they were sent.
+//! - Nobody is told of a decision that is not on the device.
+//! - After an orderly stop the data directory is marked clean, and only then.
+//!
+//! Start reading at `node.rs`, then `broker.rs`, `errand.rs` and `controller.rs`.
+
+mod broker;
+mod controller;
+mod errand;
+mod hosted;
+mod hosting;
+mod metadata_log;
+mod node;
+mod ownership;
+mod producer_ids;
+mod topics;
+mod watch;
+
+pub use broker::Broker;
+pub use controller::ControllerError;
+pub use errand::Errand;
+pub use hosted::Unavailable;
+pub use node::{Node, NodeError, NodePlan};
+pub use ownership::PartitionId;
+pub use partition::{
+    AppendError, AppendOutcome, AppendRequest, FetchError, FetchRequest, Fetched, Isolation,
+    ListTarget, Listed, Partition, Portion,
+};
+pub use storage::StorageError;
+pub use topics::Outcome;
