@@ -1,0 +1,150 @@
+//! What clients are shown of nodes, topics and partitions, whichever API they ask with.
+//!
+//! Invariant: a node that is fenced, or that has no address on the client's listener, is shown as
+//! if it were down, since this client cannot talk to it.
+
+use std::collections::BTreeSet;
+
+use base::{ErrorCode, NodeId, PartitionIndex};
+use metadata::{Broker, Image, Partition, Topic};
+
+use crate::context::Context;
+
+/// In place of operations that the client did not ask for.
+pub(crate) const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
+
+/// Everything that may be done to a topic, as bits by the number of each operation (KIP-430);
+/// without access control everybody may: read, write, create, delete, alter, describe, describe
+/// configurations, alter configurations.
+pub(crate) const TOPIC_OPERATIONS: i32 = operations(&[3, 4, 5, 6, 7, 8, 10, 11]);
+
+/// Everything that may be done to a cluster: create, alter, describe, act as a cluster member,
+/// describe configurations, alter configurations, write idempotently.
+pub(crate) const CLUSTER_OPERATIONS: i32 = operations(&[5, 7, 8, 9, 10, 11, 12]);
+
+const fn operations(numbers: &[i32]) -> i32 {
+    let mut bits = 0;
+    let mut rest = numbers;
+    while let [number, behind @ ..] = rest {
+        bits |= 1 << *number;
+        rest = behind;
+    }
+    bits
+}
+
+/// Topics that the node writes itself; consumers leave them out of patterns.
+const INTERNAL_TOPICS: [&str; 3] = [
+    "__consumer_offsets",
+    "__share_group_state",
+    "__transaction_state",
+];
+
+/// True for a topic that the node writes itself.
+pub(crate) fn is_internal(topic: &str) -> bool {
+    INTERNAL_TOPICS.contains(&topic)
+}
+
+/// One broker as a client can reach it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ShownNode {
+    pub(crate) id: NodeId,
+    pub(crate) host: String,
+    pub(crate) port: i32,
+    pub(crate) rack: Option<String>,
+    pub(crate) fenced: bool,
+}
+
+/// The brokers of the cluster that have an address for this client, fenced ones among them only
+/// where asked for.
+pub(crate) fn nodes(context: &Context, image: &Image, with_fenced: bool) -> Vec<ShownNode> {
+    let own = context.broker().node_id();
+    let shown = image
+        .brokers()
+        .filter(|broker| with_fenced || !broker.fenced);
+    shown
+        .filter_map(|broker| {
+            let (host, port) = if broker.id == own {
+                context.advertised()
+            } else {
+                address(broker, &context.server.listener_name)?
+            };
+            let rack = broker.rack.clone();
+            Some(ShownNode {
+                id: broker.id,
+                host,
+                port,
+                rack,
+                fenced: broker.fenced,
+            })
+        })
+        .collect()
+}
+
+fn address(broker: &Broker, listener: &str) -> Option<(String, i32)> {
+    let endpoint = broker
+        .endpoints
+        .iter()
+        .find(|endpoint| endpoint.listener == listener)?;
+    Some((endpoint.host.clone(), i32::from(endpoint.port)))
+}
+
+/// The ids of nodes that are shown and not fenced.
+pub(crate) fn alive(nodes: &[ShownNode]) -> BTreeSet<NodeId> {
+    nodes
+        .iter()
+        .filter(|node| !node.fenced)
+        .map(|node| node.id)
+        .collect()
+}
+
+/// One partition, with the leader left out when the client could not reach it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ShownPartition {
+    pub(crate) error: ErrorCode,
+    pub(crate) index: i32,
+    pub(crate) leader_id: i32,
+    pub(crate) leader_epoch: i32,
+    pub(crate) replicas: Vec<i32>,
+    pub(crate) isr: Vec<i32>,
+    pub(crate) offline: Vec<i32>,
+}
+
+/// The partition as a client that can reach the nodes `alive` sees it.
+pub(crate) fn partition(
+    index: PartitionIndex,
+    partition: &Partition,
+    alive: &BTreeSet<NodeId>,
+) -> ShownPartition {
+    let leader = partition.leader.filter(|leader| alive.contains(leader));
+    let offline = partition
+        .replicas
+        .iter()
+        .filter(|replica| !alive.contains(replica));
+    ShownPartition {
+        error: if leader.is_some() {
+            ErrorCode::None
+        } else {
+            ErrorCode::LeaderNotAvailable
+        },
+        index: index.get(),
+        leader_id: leader.map_or(-1, NodeId::get),
+        leader_epoch: partition.leader_epoch.get(),
+        replicas: numbers(&partition.replicas),
+        isr: numbers(&partition.isr),
+        offline: offline.copied().map(NodeId::get).collect(),
+    }
+}
+
+/// Node ids as they travel.
+pub(crate) fn numbers(nodes: &[NodeId]) -> Vec<i32> {
+    nodes.iter().copied().map(NodeId::get).collect()
+}
+
+/// A topic's partitions with their indexes.
+pub(crate) fn indexed(topic: &Topic) -> impl Iterator<Item = (PartitionIndex, &Partition)> {
+    (0_i32..).map(PartitionIndex).zip(&topic.partitions)
+}
+
+#[cfg(test)]
+#[path = "../tests/shown_tests.rs"]
+mod tests;
