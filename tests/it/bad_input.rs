@@ -1,0 +1,221 @@
+//! Hostile, broken and slow clients cost themselves, not the node: its memory stays within the
+//! budget it was given, and a healthy client beside them goes on.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use wire::api_versions::ApiVersionsRequest;
+use wire::create_topics::CreateTopicsRequest;
+use wire::fetch::FetchRequest;
+use wire::init_producer_id::InitProducerIdRequest;
+use wire::list_offsets::ListOffsetsRequest;
+use wire::produce::ProduceRequest;
+use wire::{Request, create_topics, list_offsets};
+
+use crate::connection::Connection;
+use crate::healthy::Healthy;
+use crate::hostile::{self, Tormentor};
+use crate::log;
+use crate::records::Writer;
+use crate::seed;
+use crate::server::{self, Server};
+use crate::topics::{self, Topic};
+
+const MUTANTS: u64 = 10_000;
+const CROWD: usize = 1_000;
+const SETTINGS: [&str; 3] = [
+    "forebay.cores=2",
+    "forebay.memory.frames.bytes=67108864",
+    "forebay.memory.chunks.bytes=67108864",
+];
+/// Two cores, each with the two budgets above.
+const BUDGET_BYTES: u64 = 2 * (64 + 64) << 20;
+/// The program itself, its stacks, and what each of a thousand connections may hold beside frames.
+const OVERHEAD_BYTES: u64 = (64 << 20) + CROWD as u64 * (16 << 10);
+const MEASURE: Duration = Duration::from_secs(1);
+
+/// A server with a healthy client, and how fast that was while it was alone.
+struct Scene {
+    server: Server,
+    healthy: Healthy,
+    alone: f64,
+}
+
+impl Scene {
+    fn set(name: &str) -> Option<Self> {
+        let server = Server::own(name, &SETTINGS)?;
+        let healthy = Healthy::start(server.address());
+        thread::sleep(MEASURE);
+        let alone = healthy.rate_over(MEASURE);
+        assert!(alone > 0.0, "the healthy client never began");
+        Some(Self {
+            server,
+            healthy,
+            alone,
+        })
+    }
+
+    /// Prints how the healthy client fared beside the others, and fails if it stood still or the
+    /// node took more memory than it was given.
+    fn judge(&mut self, what: &str, beside: f64) {
+        let resident = self.server.resident_bytes();
+        println!(
+            "{what}: healthy client at {:.2} of its rate ({:.0} records/s alone), {} MiB resident",
+            beside / self.alone,
+            self.alone,
+            resident >> 20
+        );
+        assert!(self.server.is_running());
+        assert!(beside > 0.0, "the healthy client stood still");
+        assert!(
+            resident < BUDGET_BYTES + OVERHEAD_BYTES,
+            "{resident} bytes resident, the budget is {BUDGET_BYTES} and {OVERHEAD_BYTES}"
+        );
+    }
+
+    fn finish(self) {
+        self.healthy.finish();
+        assert!(
+            !self.server.log().contains("panicked"),
+            "{}",
+            self.server.log()
+        );
+    }
+}
+
+/// Whatever bytes arrive, the process lives and answers the next client.
+#[test]
+fn mutated_frames_harm_nobody() {
+    let _turn = server::turn();
+    let mut random = seed::random("mutants");
+    let Some(mut scene) = Scene::set("mutants") else {
+        return;
+    };
+    let mut connection = scene.server.connect();
+    let topic = topics::create(&mut connection, "mutants", 1);
+    let corpus = corpus(&mut connection, &topic);
+    let mut tormentor = Tormentor::new(scene.server.address());
+    let begin = Instant::now();
+    for _ in 0..MUTANTS {
+        let frame = &corpus[random.below(corpus.len() as u64) as usize];
+        tormentor.send(&hostile::mutate(frame, &mut random));
+    }
+    println!(
+        "{MUTANTS} mutants of {} frames in {:?} over {} connections",
+        corpus.len(),
+        begin.elapsed(),
+        tormentor.connections
+    );
+    let beside = scene.healthy.rate_over(MEASURE);
+    scene.judge("after mutants", beside);
+    // What the log took from mutants, if anything, is whole batches with right checksums.
+    log::each_batch(&mut scene.server.connect(), (&topic, 0), 0, |_| ());
+    scene.finish();
+}
+
+/// A frame's length is a claim: memory follows the bytes that arrive.
+#[test]
+fn frames_that_claim_too_much_cost_nothing() {
+    let _turn = server::turn();
+    let Some(mut scene) = Scene::set("claims") else {
+        return;
+    };
+    // The most that a length can say, and just under the default of socket.request.max.bytes.
+    for claimed in [i32::MAX, 104_857_600 - 1] {
+        let mut crowd = hostile::crowd(scene.server.address(), CROWD);
+        let bytes = hostile::boast(claimed, 1024);
+        // A broker may close such a connection at once, so that writing to it fails.
+        let taken = crowd
+            .iter_mut()
+            .filter_map(|stream| stream.write_all(&bytes).ok())
+            .count();
+        let beside = scene.healthy.rate_over(MEASURE);
+        let what = format!("{taken} connections that claim {claimed} bytes");
+        scene.judge(&what, beside);
+        scene.server.connect();
+    }
+    scene.finish();
+}
+
+/// A client on a bad line, or one that wants to hold on to a place, does not slow the others.
+#[test]
+fn dripping_clients_do_not_slow_the_others() {
+    let _turn = server::turn();
+    let seconds = seed::knob("DRIP_SECONDS", 3);
+    let Some(mut scene) = Scene::set("dripping") else {
+        return;
+    };
+    let mut crowd = hostile::crowd(scene.server.address(), CROWD);
+    let bytes = hostile::boast(1 << 20, 1024);
+    let mut rates = Vec::new();
+    for byte in bytes.chunks(1).take(usize::try_from(seconds).unwrap()) {
+        drip(&mut crowd, byte);
+        rates.push(scene.healthy.rate_over(Duration::from_secs(1)));
+    }
+    let beside = rates.iter().sum::<f64>() / rates.len() as f64;
+    let what = format!("{} of the dripping connections left", crowd.len());
+    scene.judge(&what, beside);
+    scene.finish();
+}
+
+/// One byte to each; those that the broker closed are dropped.
+fn drip(crowd: &mut Vec<TcpStream>, byte: &[u8]) {
+    crowd.retain_mut(|stream| stream.write_all(byte).is_ok());
+}
+
+/// Well-formed requests of every version of the main APIs, to be mutated.
+fn corpus(connection: &mut Connection, topic: &Topic) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    let batch = Writer::new(0, 200).batch(3).bytes;
+    for version in connection.versions::<ProduceRequest<'_>>().iter() {
+        let request = topics::produce_request(topic, 0, -1, version, &batch);
+        frames.push(connection.prepare(version, &request).1);
+    }
+    for version in connection.versions::<FetchRequest<'_>>().iter() {
+        let request = log::fetch_request(topic, 0, 0, version);
+        frames.push(connection.prepare(version, &request).1);
+    }
+    collect(connection, &topics::metadata_of(&topic.name), &mut frames);
+    collect(connection, &ApiVersionsRequest::default(), &mut frames);
+    collect(connection, &InitProducerIdRequest::default(), &mut frames);
+    collect(connection, &offsets_request(topic), &mut frames);
+    // Its name is invalid, or mutants would fill the disk with topics.
+    let created = create_topics::CreatableTopic {
+        name: "not/a/name".into(),
+        num_partitions: 1,
+        replication_factor: 1,
+        ..Default::default()
+    };
+    let request = CreateTopicsRequest {
+        topics: vec![created],
+        ..Default::default()
+    };
+    collect(connection, &request, &mut frames);
+    frames
+}
+
+fn collect<R: Request>(connection: &mut Connection, request: &R, frames: &mut Vec<Vec<u8>>) {
+    for version in connection.versions::<R>().iter() {
+        frames.push(connection.prepare(version, request).1);
+    }
+}
+
+fn offsets_request(topic: &Topic) -> ListOffsetsRequest<'_> {
+    let partition = list_offsets::ListOffsetsPartition {
+        timestamp: log::LATEST,
+        current_leader_epoch: -1,
+        max_num_offsets: 1,
+        ..Default::default()
+    };
+    let topics = vec![list_offsets::ListOffsetsTopic {
+        name: topic.name.as_str().into(),
+        partitions: vec![partition],
+    }];
+    ListOffsetsRequest {
+        replica_id: -1,
+        topics,
+        ..Default::default()
+    }
+}

@@ -1,0 +1,42 @@
+//! Real processes over real sockets: the `forebay` program is started, asked, killed and
+//! restarted, and what it acknowledged is compared with what it still has.
+//!
+//! Everything here uses the standard library's blocking sockets and threads on purpose, so that a
+//! mistake of the reactor cannot hide itself on both sides of a connection.
+//!
+//! Knobs, all from the environment: `FOREBAY` is another binary to test (a release build);
+//! `FOREBAY_IT_BOOTSTRAP=host:port` asks a broker that runs already, any Kafka broker, and skips
+//! the tests that must start and kill processes; `KILLS` is the number of rounds of the kill test;
+//! `SEED` replays a random test with the seed that it printed; `DRIP_SECONDS` is how long slow
+//! clients drip; `POWERCUT` names the disk of `power_cut.rs`.
+//!
+//! Start reading at `server.rs`, then `connection.rs`, then any test.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "tests: a panic is a failed test, and real clocks and threads are what is tested"
+)]
+
+mod acks;
+mod bad_input;
+mod connection;
+mod fetching;
+mod healthy;
+mod hostile;
+mod idempotence;
+mod kill;
+mod ledger;
+mod log;
+mod pipelining;
+mod power_cut;
+mod records;
+mod restart;
+mod seed;
+mod server;
+mod shutdown;
+mod topics;
+mod versions;
