@@ -28,3 +28,6 @@ pub use offsets::{ListTarget, Listed};
 pub use open::OpenPartition;
 pub use partition::Partition;
 pub use watch::any;
+
+#[cfg(test)]
+mod tests;

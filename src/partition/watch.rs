@@ -18,7 +18,7 @@ impl Partition {
 /// Ends when any of the partitions changes after this call; never when there is none.
 pub fn any(partitions: &[Partition]) -> impl Future<Output = ()> + use<> {
     let changes = partitions
-        .into_iter()
+        .iter()
         .map(|one| Box::pin(one.change()) as Change)
         .collect();
     Any { changes }

@@ -256,8 +256,10 @@ impl Recovery<'_> {
             found.logs.iter().map(|(base, len)| (*base, *len)).collect();
         let nexts = bases.iter().skip(1).map(|(base, _)| Some(*base));
         let nexts: Vec<Option<Offset>> = nexts.chain([None]).collect();
+        // Where the recovery point is the very end of a segment, the next one may have been begun
+        // later, and the segment not yet cut to size.
         let is_trusted = |next: Option<Offset>| {
-            next.is_some_and(|next| self.open.clean || next <= self.open.recovery_point)
+            next.is_some_and(|next| self.open.clean || next < self.open.recovery_point)
         };
         let unread = bases
             .iter()
@@ -268,7 +270,7 @@ impl Recovery<'_> {
         for ((base, len), next) in bases.iter().zip(nexts) {
             let segment = Rc::new(Segment::found(&self.dir, *base));
             segments.insert(*base, Rc::clone(&segment));
-            let trusted = next.filter(|next| self.open.clean || *next <= self.open.recovery_point);
+            let trusted = next.filter(|next| self.open.clean || *next < self.open.recovery_point);
             if let Some(next) = trusted {
                 segment.len.set(*len);
                 segment.flushed.set(*len);
