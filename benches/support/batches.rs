@@ -9,7 +9,6 @@ use batch::{BatchBuilder, BatchOptions, Codec, Compression};
 pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
 /// One batch of `count` records with values of `value_bytes`.
-
 pub(crate) fn batch(codec: Codec, value_bytes: usize, count: usize) -> Vec<u8> {
     let mut random = Random::new(1);
     let mut builder = BatchBuilder::new(BatchOptions {

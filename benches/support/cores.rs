@@ -39,7 +39,6 @@ where
 }
 
 /// An empty folder on the device that the target directory is on.
-
 pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{name}"));
     let _ = std::fs::remove_dir_all(&folder);

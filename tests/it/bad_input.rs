@@ -31,7 +31,7 @@ const SETTINGS: [&str; 3] = [
     "forebay.memory.chunks.bytes=67108864",
 ];
 /// Two cores, each with the two budgets above.
-const BUDGET_BYTES: u64 = 2 * (64 + 64) << 20;
+const BUDGET_BYTES: u64 = (2 * (64 + 64)) << 20;
 /// The program itself, its stacks, and what each of a thousand connections may hold beside frames.
 const OVERHEAD_BYTES: u64 = (64 << 20) + CROWD as u64 * (16 << 10);
 const MEASURE: Duration = Duration::from_secs(1);

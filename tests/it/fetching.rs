@@ -124,7 +124,7 @@ fn a_session_answers_only_with_partitions_that_have_news() {
     let topic = topics::create(&mut connection, "session", 2);
     let version = connection.newest::<FetchRequest<'_>>();
     let mut request = log::fetch_request(&topic, 0, 0, version);
-    let mut second = request.topics[0].partitions[0].clone();
+    let mut second = request.topics[0].partitions[0];
     second.partition = 1;
     request.topics[0].partitions.push(second);
     request.session_epoch = 0;

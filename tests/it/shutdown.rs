@@ -30,13 +30,11 @@ fn sigterm_answers_what_is_in_flight_and_ends_with_0() {
     // The first answer says that the broker has begun to read what was sent in one go.
     connection.receive(waiting.next().unwrap());
     server.ask_to_end();
-    let mut answered = 1;
-    for sent in waiting {
+    for (answered, sent) in (1..).zip(waiting) {
         let answer = connection
             .try_receive(sent)
             .unwrap_or_else(|error| panic!("{answered} of {REQUESTS} were answered: {error}"));
         assert_eq!(topics::appended(&answer).error_code, 0);
-        answered += 1;
     }
     let (status, took) = server.wait();
     println!("sigterm: ended in {took:?}");

@@ -47,7 +47,7 @@ impl Cache {
 
     /// Takes a write; devices are written in whole sectors.
     pub(crate) fn write(&mut self, position: u64, bytes: &[u8]) -> io::Result<()> {
-        if position % SECTOR_BYTES != 0 || bytes.len() % SECTOR != 0 {
+        if !position.is_multiple_of(SECTOR_BYTES) || !bytes.len().is_multiple_of(SECTOR) {
             return Err(io::Error::other("a write of a part of a sector"));
         }
         for (number, sector) in (position / SECTOR_BYTES..).zip(bytes.chunks(SECTOR)) {
