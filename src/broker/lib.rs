@@ -34,5 +34,6 @@ pub use partition::{
     AppendError, AppendOutcome, AppendRequest, FetchError, FetchRequest, Fetched, Isolation,
     ListTarget, Listed, Partition, Portion,
 };
+pub use replica::{AppendError as ReplicaRefusal, ProducerError};
 pub use storage::StorageError;
 pub use topics::Outcome;

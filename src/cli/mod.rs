@@ -11,8 +11,10 @@ mod failure;
 mod input;
 mod output;
 mod produce;
+mod serve;
 mod session;
 mod table;
+mod telemetry;
 mod template;
 mod topic;
 
@@ -38,6 +40,7 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Options),
     Topic(topic::Options),
     Produce(produce::Options),
     Consume(consume::Options),
@@ -50,6 +53,7 @@ enum Command {
 pub(crate) fn run() -> ExitCode {
     let CommandLine { command, cluster } = CommandLine::parse();
     match command {
+        Command::Serve(options) => serve::run(&options),
         Command::Topic(options) => topic::run(&options, &cluster),
         Command::Produce(options) => produce::run(&options, &cluster),
         Command::Consume(options) => consume::run(&options, &cluster),

@@ -8,11 +8,10 @@
 
 use base::ErrorCode;
 use batch::{BatchError, CodecError, RecordFault, Refusals};
-use broker::{ControllerError, Unavailable};
+use broker::{
+    AppendError, ControllerError, FetchError, ProducerError, ReplicaRefusal, StorageError, Unavailable,
+};
 use metadata::Refusal;
-use partition::{AppendError, FetchError};
-use replica::ProducerError;
-use storage::StorageError;
 
 /// The code of a partition that cannot be worked on.
 pub(crate) fn of_unavailable(unavailable: Unavailable) -> ErrorCode {
@@ -71,11 +70,11 @@ pub(crate) type RefusedRecords = Vec<(i32, Option<String>)>;
 pub(crate) fn of_append(error: &AppendError) -> (ErrorCode, Option<String>, RefusedRecords) {
     let code = match error {
         AppendError::Batch(error) => of_batch(error),
-        AppendError::Replica(replica::AppendError::NotLeader) => ErrorCode::NotLeaderOrFollower,
-        AppendError::Replica(replica::AppendError::NotEnoughReplicas) => {
+        AppendError::Replica(ReplicaRefusal::NotLeader) => ErrorCode::NotLeaderOrFollower,
+        AppendError::Replica(ReplicaRefusal::NotEnoughReplicas) => {
             ErrorCode::NotEnoughReplicas
         }
-        AppendError::Replica(replica::AppendError::Producer(error)) => of_producer(error),
+        AppendError::Replica(ReplicaRefusal::Producer(error)) => of_producer(error),
         AppendError::CodecTooNew => ErrorCode::UnsupportedCompressionType,
         AppendError::Storage(error) => of_storage(error),
     };

@@ -26,8 +26,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use base::{ErrorCode, LeaderEpoch, Timestamp};
-use broker::Unavailable;
-use partition::{Isolation, ListTarget};
+use broker::{Isolation, ListTarget, Unavailable};
 use wire::WireError;
 use wire::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,

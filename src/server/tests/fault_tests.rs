@@ -3,8 +3,8 @@
 use base::{ErrorCode, Offset, ProducerEpoch, ProducerId, Timestamp};
 use batch::{BatchError, Codec, CodecError, RecordFault, Refusal, RefusalReason, Refusals};
 use broker::{ControllerError, Unavailable};
-use replica::ProducerError;
-use storage::StorageError;
+use broker::ProducerError;
+use broker::StorageError;
 
 use super::{
     of_batch, of_producer, of_storage, of_unavailable, refusal_of_controller, refused_records,

@@ -1,7 +1,7 @@
 //! A wrong answer here makes a consumer skip records or read them again.
 
 use base::{ErrorCode, Timestamp};
-use partition::ListTarget;
+use broker::ListTarget;
 use wire::ApiKey;
 use wire::list_offsets::{ListOffsetsResponse, ListOffsetsTopicResponse};
 

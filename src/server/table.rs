@@ -1,0 +1,139 @@
+//! The protocol on one screen: which APIs are served, at which versions, by which handler.
+//!
+//! ApiVersions is answered from this table and README's list is checked against it, so a version
+//! is served exactly when it is advertised.
+
+use reactor::Bytes;
+use wire::{ApiKey, Reader, VersionRange};
+
+use crate::answer::{Answer, Part, Question};
+use crate::context::Context;
+use crate::handlers;
+
+/// One API that is served.
+pub struct ApiRow {
+    /// The API.
+    pub key: ApiKey,
+    /// The first version served.
+    pub version_min: i16,
+    /// The last version served.
+    pub version_max: i16,
+    handle: Handler,
+}
+
+/// A request on its way to its handler.
+pub(crate) struct Request<'f> {
+    /// What is asked, and how to answer.
+    pub(crate) question: Question,
+    /// The frame, for record bytes that outlive the handler's call.
+    pub(crate) frame: &'f Bytes,
+    /// Positioned at the request itself.
+    pub(crate) reader: Reader<'f>,
+}
+
+type Handler = fn(&Context, Request<'_>) -> Result<Answer, wire::WireError>;
+
+const fn row(key: ApiKey, version_min: i16, version_max: i16, handle: Handler) -> ApiRow {
+    ApiRow { key, version_min, version_max, handle }
+}
+
+/// Every API that is served.
+pub static API_TABLE: &[ApiRow] = &[
+    row(ApiKey::Produce, 3, 13, handlers::produce::handle),
+    row(ApiKey::Fetch, 4, 18, handlers::fetch::handle),
+    row(ApiKey::ListOffsets, 1, 11, handlers::list_offsets::handle),
+    row(ApiKey::Metadata, 0, 13, handlers::metadata::handle),
+    row(ApiKey::ApiVersions, 0, 5, handlers::api_versions::handle),
+    row(ApiKey::CreateTopics, 2, 7, handlers::create_topics::handle),
+    row(ApiKey::DeleteTopics, 1, 6, handlers::delete_topics::handle),
+    row(ApiKey::InitProducerId, 0, 5, handlers::init_producer_id::handle),
+    row(ApiKey::OffsetForLeaderEpoch, 2, 4, handlers::offset_for_leader_epoch::handle),
+    row(ApiKey::DescribeConfigs, 1, 4, handlers::describe_configs::handle),
+    row(ApiKey::CreatePartitions, 0, 3, handlers::create_partitions::handle),
+    row(ApiKey::DescribeCluster, 0, 2, handlers::describe_cluster::handle),
+    row(ApiKey::DescribeTopicPartitions, 0, 0, handlers::describe_topic_partitions::handle),
+];
+
+impl ApiRow {
+    /// The versions served.
+    #[must_use]
+    pub fn versions(&self) -> VersionRange {
+        VersionRange { min: self.version_min, max: self.version_max }
+    }
+}
+
+/// The first bytes of every request: key, version, correlation id.
+struct Prefix {
+    key: i16,
+    version: i16,
+    correlation_id: i32,
+}
+
+fn prefix(frame: &[u8]) -> Option<Prefix> {
+    let (key, rest) = frame.split_first_chunk::<2>()?;
+    let (version, rest) = rest.split_first_chunk::<2>()?;
+    let (correlation_id, _) = rest.split_first_chunk::<4>()?;
+    Some(Prefix {
+        key: i16::from_be_bytes(*key),
+        version: i16::from_be_bytes(*version),
+        correlation_id: i32::from_be_bytes(*correlation_id),
+    })
+}
+
+/// Decodes a frame's header and hands the request to its handler.
+pub(crate) fn dispatch(context: &Context, frame: Bytes) -> Answer {
+    context.counters().requests.increment();
+    let answer = try_dispatch(context, &frame);
+    let reason = match answer {
+        Ok(Answer::Close(reason)) => reason,
+        Ok(answer) => return answer,
+        Err(error) => error.to_string(),
+    };
+    context.counters().requests_refused.increment();
+    Answer::Close(reason)
+}
+
+fn try_dispatch(context: &Context, frame: &Bytes) -> Result<Answer, wire::WireError> {
+    let Some(prefix) = prefix(frame) else {
+        return Ok(Answer::Close("a request shorter than the shortest header".to_owned()));
+    };
+    let row = API_TABLE.iter().find(|row| row.key.code() == prefix.key);
+    let row = match row {
+        Some(row) if row.versions().contains(prefix.version) => row,
+        Some(row) if row.key == ApiKey::ApiVersions => {
+            return Ok(handlers::api_versions::unsupported(context, prefix.correlation_id));
+        }
+        _ => {
+            context.counters().requests_refused.increment();
+            tracing::debug!(
+                peer = %context.connection.peer(),
+                api_key = prefix.key,
+                version = prefix.version,
+                "request for an API or version that is not served"
+            );
+            return Ok(unsupported(prefix.correlation_id));
+        }
+    };
+    let mut reader = Reader::new(frame);
+    let (key, header) = wire::decode_request_header(&mut reader)?;
+    let question =
+        Question { key, version: prefix.version, correlation_id: header.correlation_id };
+    (row.handle)(context, Request { question, frame, reader })
+}
+
+/// The shortest response that says UNSUPPORTED_VERSION (35): the header and the error code that
+/// most responses begin with.
+fn unsupported(correlation_id: i32) -> Answer {
+    let mut response = Vec::with_capacity(10);
+    response.extend_from_slice(&6_i32.to_be_bytes());
+    response.extend_from_slice(&correlation_id.to_be_bytes());
+    response.extend_from_slice(&base::ErrorCode::UnsupportedVersion.code().to_be_bytes());
+    Answer::Now(vec![Part::Bytes(Bytes::from(response))])
+}
+
+/// Bytes behind the request: Kafka refuses them too.
+pub(crate) fn finish(reader: &Reader<'_>) -> Result<(), wire::WireError> {
+    let rest = reader.clone();
+    rest.finish()
+}
+
