@@ -298,6 +298,7 @@ impl<'a> BatchView<'a> {
     #[must_use]
     pub fn computed_crc(&self) -> u32 {
         let (_, covered) = self.bytes.split_at(layout::CRC_RANGE_AT);
+        // The fastest of those measured on processors with SSE 4.2 (kernel-note 014).
         crc32c::crc32c(covered)
     }
 

@@ -18,6 +18,7 @@ use base::{CoreId, Random, Timestamp};
 use batch::{BatchBuilder, BatchOptions, Scratch, next_batch};
 use metadata::{Change, Image, Refusal};
 use quorum::{Entry, EntryKind, Index, ProposeError, Quorum};
+use reactor::reply;
 use storage::{Gate, StorageError};
 
 use crate::broker::Broker;
@@ -202,17 +203,13 @@ impl Broker {
         F: FnOnce(&Image, &mut Random) -> (Vec<Change>, R) + Send + 'static,
     {
         let answer = self.on_core(CoreId(0), move |broker| {
-            let broker = broker.clone();
-            async move {
-                if broker.is_stopping() {
-                    return Err(ControllerError::Stopping);
-                }
-                let controller = broker.shared.controller.borrow().clone();
-                match controller {
-                    Some(controller) => controller.decide(&broker, decide).await,
-                    None => Err(ControllerError::Stopping),
-                }
-            }
+            let (replier, decided) = reply();
+            let deciding = broker.clone();
+            // A task of its own: a client that goes away must not stop a decision half-way.
+            broker
+                .core()
+                .spawn(async move { replier.send(deciding.decide_here(decide).await) });
+            async move { decided.await.unwrap_or(Err(ControllerError::Stopping)) }
         });
         async move {
             match answer.await {
@@ -220,6 +217,22 @@ impl Broker {
                 Err(Unavailable::Stopping | Unavailable::Unknown) => Err(ControllerError::Stopping),
                 Err(Unavailable::Opening | Unavailable::Offline) => Err(ControllerError::Stopping),
             }
+        }
+    }
+}
+
+impl Broker {
+    async fn decide_here<R>(
+        &self,
+        decide: impl FnOnce(&Image, &mut Random) -> (Vec<Change>, R),
+    ) -> Result<R, ControllerError> {
+        if self.is_stopping() {
+            return Err(ControllerError::Stopping);
+        }
+        let controller = self.shared.controller.borrow().clone();
+        match controller {
+            Some(controller) => controller.decide(self, decide).await,
+            None => Err(ControllerError::Stopping),
         }
     }
 }

@@ -17,7 +17,6 @@ type Change = Pin<Box<dyn Future<Output = ()>>>;
 impl Broker {
     /// Ends when any of the partitions shows more than at the time of this call, or goes away;
     /// never when there is none. Dropping it ends the watch on every core.
-    #[must_use]
     pub fn watch(&self, ids: &[PartitionId]) -> impl Future<Output = ()> + use<> {
         let mut by_core: BTreeMap<CoreId, Vec<PartitionId>> = BTreeMap::new();
         for id in ids {

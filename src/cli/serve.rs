@@ -45,7 +45,10 @@ pub(super) struct Options {
 /// What core 0 tells the others.
 enum Order {
     /// Listen at these addresses, one per listener of the configuration.
-    Listen { addresses: Vec<SocketAddr>, done: Replier<Result<(), String>> },
+    Listen {
+        addresses: Vec<SocketAddr>,
+        done: Replier<Result<(), String>>,
+    },
     /// Close the listeners; answer when requests in flight are done.
     Close { done: Replier<()> },
     /// End.
@@ -70,7 +73,9 @@ fn prepare(options: &Options) -> Result<Option<NodePlan>, Failure> {
         Some(path) => Some((path.display().to_string(), read_config(path)?)),
     };
     let inputs = Inputs {
-        file: file.as_ref().map(|(path, bytes)| (path.as_str(), bytes.as_slice())),
+        file: file
+            .as_ref()
+            .map(|(path, bytes)| (path.as_str(), bytes.as_slice())),
         environment: &environment,
         overrides: &options.overrides,
     };
@@ -177,13 +182,25 @@ fn serve(plan: NodePlan) -> ExitCode {
     });
     if let Err(error) = started {
         let mend = "run forebay doctor for the details";
-        return Failure::new(Kind::General, "the node cannot run", error.to_string(), mend).report();
+        return Failure::new(
+            Kind::General,
+            "the node cannot run",
+            error.to_string(),
+            mend,
+        )
+        .report();
     }
     match outcome.take(base::CoreId(0)).try_recv() {
         Some(Ok(())) => ExitCode::SUCCESS,
         Some(Err(reason)) => {
             let mend = "the message above says what to change";
-            Failure::new(Kind::General, "the node did not run to its end", reason, mend).report()
+            Failure::new(
+                Kind::General,
+                "the node did not run to its end",
+                reason,
+                mend,
+            )
+            .report()
         }
         None => ExitCode::FAILURE,
     }
@@ -197,13 +214,18 @@ async fn lead(
     mut stop: Receiver<()>,
 ) -> Result<(), String> {
     let broker = Broker::start(core, plan).map_err(|error| error.to_string())?;
-    let node = Node::start(&broker, plan).await.map_err(|error| error.to_string())?;
+    let node = Node::start(&broker, plan)
+        .await
+        .map_err(|error| error.to_string())?;
     let shared = Shared::default();
     let (servers, addresses) = listen(&broker, plan, &shared, None).await?;
     let others: Vec<Sender<Order>> = orders.senders().into_iter().skip(1).collect();
     for other in &others {
         let (done, listening) = reply();
-        let order = Order::Listen { addresses: addresses.clone(), done };
+        let order = Order::Listen {
+            addresses: addresses.clone(),
+            done,
+        };
         other.send(order).map_err(|gone| gone.to_string())?;
         listening.await.map_err(|gone| gone.to_string())??;
     }
@@ -271,7 +293,10 @@ async fn listen(
     let mut servers = Vec::new();
     let mut addresses = Vec::new();
     let network = &plan.config.network;
-    let listeners = network.listeners.iter().filter(|listener| !listener.is_controller);
+    let listeners = network
+        .listeners
+        .iter()
+        .filter(|listener| !listener.is_controller);
     for (index, listener) in listeners.enumerate() {
         if listener.security_protocol != SecurityProtocol::Plaintext {
             return Err(format!(
@@ -284,9 +309,15 @@ async fn listen(
             Some(address) => *address,
             None => resolve(broker.core(), listener).await?,
         };
-        let advertised = network.advertised.iter().find(|one| one.name == listener.name);
+        let advertised = network
+            .advertised
+            .iter()
+            .find(|one| one.name == listener.name);
         let advertised = advertised.and_then(|one| {
-            Some((one.host.clone()?, one.port.filter(|port| *port > 0).unwrap_or(address.port())))
+            Some((
+                one.host.clone()?,
+                one.port.filter(|port| *port > 0).unwrap_or(address.port()),
+            ))
         });
         let server = Server::new(
             broker.clone(),
@@ -296,7 +327,10 @@ async fn listen(
             advertised,
         );
         let local = server.start(address).await.map_err(|error| {
-            format!("listener {}: {error}; another process may use the port", listener.name)
+            format!(
+                "listener {}: {error}; another process may use the port",
+                listener.name
+            )
         })?;
         servers.push(server);
         addresses.push(local);
@@ -313,8 +347,13 @@ async fn resolve(core: &Core, listener: &Listener) -> Result<SocketAddr, String>
     }
     let found = core.resolve(&listener.host, listener.port).await;
     let found = found.map_err(|error| format!("listener {}: {error}", listener.name))?;
-    let first = found.iter().find(|address| address.is_ipv4()).or_else(|| found.first());
-    first.copied().ok_or_else(|| format!("listener {}: no address", listener.name))
+    let first = found
+        .iter()
+        .find(|address| address.is_ipv4())
+        .or_else(|| found.first());
+    first
+        .copied()
+        .ok_or_else(|| format!("listener {}: no address", listener.name))
 }
 
 fn limits(plan: &NodePlan) -> ServerLimits {
@@ -326,7 +365,9 @@ fn limits(plan: &NodePlan) -> ServerLimits {
         connections_max: base::usize_from_u32(network.connections_max),
         connections_per_ip_max: base::usize_from_u32(network.connections_per_ip_max),
         request_timeout: Duration::from_millis(network.request_arrival_ms_max),
-        idle_max: network.connection_idle_ms_max.map_or(Duration::MAX, Duration::from_millis),
+        idle_max: network
+            .connection_idle_ms_max
+            .map_or(Duration::MAX, Duration::from_millis),
         fetch_sessions_max: base::usize_from_u32(network.fetch_sessions_max).div_ceil(cores),
     }
 }
@@ -346,7 +387,11 @@ fn announce(plan: &NodePlan, node: &Node, addresses: &[SocketAddr]) {
         "serving"
     );
     let port = addresses.first().map_or(9092, SocketAddr::port);
-    let brokers = if port == 9092 { String::new() } else { format!(" --brokers localhost:{port}") };
+    let brokers = if port == 9092 {
+        String::new()
+    } else {
+        format!(" --brokers localhost:{port}")
+    };
     let text = format!(
         "forebay {} is serving\n  data       {directory}\n  listeners  {listeners}\n  cores      {}\n\n\
          try\n  forebay topic create first{brokers}\n  echo hello | forebay produce first{brokers}\n  \

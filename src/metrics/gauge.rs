@@ -26,10 +26,14 @@ impl Gauge {
     #[must_use]
     pub fn try_hold(&self, max: usize) -> Option<Held> {
         // Relaxed: the number guards a limit and orders no other memory.
-        let taken = self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-            (count < max).then_some(count + 1)
-        });
-        taken.ok().map(|_| Held { count: Arc::clone(&self.count) })
+        let taken = self
+            .count
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+                (count < max).then_some(count + 1)
+            });
+        taken.ok().map(|_| Held {
+            count: Arc::clone(&self.count),
+        })
     }
 
     /// How many exist now.

@@ -20,7 +20,8 @@ use std::task::{Poll, Waker};
 
 use base::BLOCK_SIZE;
 
-/// Above this size memory is handed back to the allocator at once: such buffers are rare and
+/// Memory is kept for reuse, since fresh pages cost more than all other work on them
+/// (kernel-note 013); above this size it is handed back to the allocator at once: such buffers are rare and
 /// keeping them would hold a budget that many small ones need.
 const KEPT_CAPACITY_MAX: usize = 4 << 20;
 /// Buffers up to this size come in powers of two, larger ones in multiples of it.

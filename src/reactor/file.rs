@@ -113,7 +113,7 @@ impl File {
     }
 
     /// A part of the file on its way to a socket of any core, by `sendfile` where the machine has
-    /// it. Nothing of it may change any more.
+    /// it: it costs no more than a read and a send, and no memory (kernel-note 011). Nothing of it may change any more.
     ///
     /// # Errors
     /// When the file cannot be opened again through the page cache.

@@ -35,7 +35,9 @@ pub use core::{Core, DirLock, Entry, OpenMode, Space};
 pub use error::{IoError, IoErrorKind};
 pub use file::{File, FileRange};
 pub use kernel::doctor::{Check, Outcome, examine_data_dir, examine_kernel};
-pub use kernel::start::{Options, StartError, available_cores, on_terminate, read_before_start, run};
+pub use kernel::start::{
+    Options, StartError, available_cores, on_terminate, read_before_start, run,
+};
 pub use mailbox::{Gone, Receiver, Replier, Reply, Sender, mailbox, reply};
 pub use mesh::Mesh;
 pub use select::{First, first};

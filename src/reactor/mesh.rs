@@ -36,7 +36,10 @@ impl<T: Send> Mesh<T> {
     /// A mesh of one core, around a mailbox that exists.
     #[must_use]
     pub fn from_receiver(receiver: Receiver<T>) -> Self {
-        Self { senders: Vec::new(), receivers: Arc::new(Mutex::new(vec![Some(receiver)])) }
+        Self {
+            senders: Vec::new(),
+            receivers: Arc::new(Mutex::new(vec![Some(receiver)])),
+        }
     }
 
     /// The way to each core, in order.

@@ -53,8 +53,7 @@ impl Question {
         response: &dyn Message,
         pieces: Vec<Vec<Part>>,
     ) -> Result<Response, WireError> {
-        let encoded =
-            wire::encode_response(self.correlation_id, self.key, self.version, response)?;
+        let encoded = wire::encode_response(self.correlation_id, self.key, self.version, response)?;
         Ok(assemble(encoded, pieces))
     }
 
@@ -77,10 +76,16 @@ fn assemble(encoded: Encoded, pieces: Vec<Vec<Part>>) -> Response {
         match run {
             Piece::Bytes(range) => response.push(Part::Bytes(bytes.slice(range))),
             Piece::External { token, length } => {
-                let parts = pieces.get_mut(base::usize_from_u32(token)).and_then(Option::take);
+                let parts = pieces
+                    .get_mut(base::usize_from_u32(token))
+                    .and_then(Option::take);
                 let parts = parts.unwrap_or_default();
                 let len: u64 = parts.iter().map(Part::len).sum();
-                assert_eq!(len, u64::from(length), "a gap in a response filled with other bytes");
+                assert_eq!(
+                    len,
+                    u64::from(length),
+                    "a gap in a response filled with other bytes"
+                );
                 response.extend(parts);
             }
         }

@@ -68,8 +68,11 @@ pub(crate) async fn serve(context: Context, socket: Socket) {
 /// Reads until the peer ends (nothing) or must be ended (the reason).
 async fn read_requests(context: &Context, queue: &Queue, socket: &Socket) -> Option<String> {
     let limits = context.limits();
-    let mut frames =
-        FrameReader::new(context.core().clone(), socket.clone(), limits.request_bytes_max);
+    let mut frames = FrameReader::new(
+        context.core().clone(),
+        socket.clone(),
+        limits.request_bytes_max,
+    );
     let connection = Rc::clone(&context.connection);
     loop {
         while queue.in_flight_bytes.get() > limits.in_flight_bytes_max {
@@ -159,7 +162,9 @@ async fn write_answers(queue: &Queue, socket: &Socket, connection: &Connection) 
             Answer::Silence | Answer::Close(_) => continue,
         };
         while parts.len() < WRITE_PARTS_MAX {
-            let Some((more, len)) = queue.next_ready() else { break };
+            let Some((more, len)) = queue.next_ready() else {
+                break;
+            };
             parts.extend(more);
             done += len;
             responses += 1;

@@ -91,7 +91,8 @@ impl Connection {
     /// Notes that `count` responses left.
     pub(crate) fn note_responses(&self, count: u64) {
         self.last_activity.set(self.core.now());
-        self.unanswered.set(self.unanswered.get().saturating_sub(count));
+        self.unanswered
+            .set(self.unanswered.get().saturating_sub(count));
     }
 
     /// True while a request was dispatched and not answered.
@@ -174,7 +175,10 @@ impl Context {
             Some((host, port)) => (host.clone(), i32::from(*port)),
             None => {
                 let local = self.connection.local();
-                (local.ip().to_canonical().to_string(), i32::from(local.port()))
+                (
+                    local.ip().to_canonical().to_string(),
+                    i32::from(local.port()),
+                )
             }
         }
     }

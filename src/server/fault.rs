@@ -9,7 +9,8 @@
 use base::ErrorCode;
 use batch::{BatchError, CodecError, RecordFault, Refusals};
 use broker::{
-    AppendError, ControllerError, FetchError, ProducerError, ReplicaRefusal, StorageError, Unavailable,
+    AppendError, ControllerError, FetchError, ProducerError, ReplicaRefusal, StorageError,
+    Unavailable,
 };
 use metadata::Refusal;
 
@@ -71,9 +72,7 @@ pub(crate) fn of_append(error: &AppendError) -> (ErrorCode, Option<String>, Refu
     let code = match error {
         AppendError::Batch(error) => of_batch(error),
         AppendError::Replica(ReplicaRefusal::NotLeader) => ErrorCode::NotLeaderOrFollower,
-        AppendError::Replica(ReplicaRefusal::NotEnoughReplicas) => {
-            ErrorCode::NotEnoughReplicas
-        }
+        AppendError::Replica(ReplicaRefusal::NotEnoughReplicas) => ErrorCode::NotEnoughReplicas,
         AppendError::Replica(ReplicaRefusal::Producer(error)) => of_producer(error),
         AppendError::CodecTooNew => ErrorCode::UnsupportedCompressionType,
         AppendError::Storage(error) => of_storage(error),

@@ -13,7 +13,7 @@ use reactor::{Buffer, Bytes, Core, IoError, Socket};
 const LENGTH_SIZE: usize = 4;
 /// A buffer begins with at most this much for a frame that is not yet there.
 const FIRST_CAPACITY: usize = 16 << 10;
-/// A frame larger than this is received alone, so that nothing behind it must be copied out.
+/// A frame larger than this is received alone, in reads as large as it is (kernel-note 009), so that nothing behind it must be copied out.
 const SHARED_FRAME_LEN_MAX: usize = 64 << 10;
 
 /// Why no further frame can be read from a connection.
@@ -59,7 +59,14 @@ pub(crate) struct FrameReader {
 impl FrameReader {
     /// A reader of frames of at most `len_max` bytes.
     pub(crate) fn new(core: Core, socket: Socket, len_max: usize) -> Self {
-        Self { core, socket, len_max, buffer: None, consumed: 0, proven_len: 0 }
+        Self {
+            core,
+            socket,
+            len_max,
+            buffer: None,
+            consumed: 0,
+            proven_len: 0,
+        }
     }
 
     /// True while part of a frame has arrived and the rest has not.
@@ -68,11 +75,16 @@ impl FrameReader {
     }
 
     fn available(&self) -> usize {
-        self.buffer.as_ref().map_or(0, |buffer| buffer.len() - self.consumed)
+        self.buffer
+            .as_ref()
+            .map_or(0, |buffer| buffer.len() - self.consumed)
     }
 
     /// The next frame without its length; nothing once the peer ended between two frames.
-    pub(crate) async fn next(&mut self, inside: impl Fn(bool)) -> Result<Option<Bytes>, FrameError> {
+    pub(crate) async fn next(
+        &mut self,
+        inside: impl Fn(bool),
+    ) -> Result<Option<Bytes>, FrameError> {
         loop {
             let needed = self.needed()?;
             if let Some(frame) = self.take_frame(needed) {
@@ -82,12 +94,20 @@ impl FrameReader {
             let mut buffer = self.room_for(needed).await;
             let missing = needed.saturating_sub(buffer.len() - self.consumed);
             let alone = needed > SHARED_FRAME_LEN_MAX;
-            let len_max = if alone { missing.min(buffer.spare_len()) } else { buffer.spare_len() };
+            let len_max = if alone {
+                missing.min(buffer.spare_len())
+            } else {
+                buffer.spare_len()
+            };
             let read = self.socket.read(&mut buffer, len_max).await;
             self.buffer = Some(buffer);
             match read {
                 Ok(0) if self.available() == 0 => return Ok(None),
-                Ok(0) => return Err(FrameError::Truncated { received: self.available() }),
+                Ok(0) => {
+                    return Err(FrameError::Truncated {
+                        received: self.available(),
+                    });
+                }
                 Ok(_) => {}
                 Err(error) => return Err(FrameError::Io(error)),
             }
@@ -101,11 +121,16 @@ impl FrameReader {
             .as_ref()
             .and_then(|buffer| buffer.as_slice().get(self.consumed..))
             .unwrap_or(&[]);
-        let Some(length) = arrived.first_chunk::<LENGTH_SIZE>() else { return Ok(LENGTH_SIZE) };
+        let Some(length) = arrived.first_chunk::<LENGTH_SIZE>() else {
+            return Ok(LENGTH_SIZE);
+        };
         let claimed = i32::from_be_bytes(*length);
         match base::usize_from_i32(claimed) {
             Some(len) if len <= self.len_max => Ok(LENGTH_SIZE + len),
-            _ => Err(FrameError::Length { claimed, limit: self.len_max }),
+            _ => Err(FrameError::Length {
+                claimed,
+                limit: self.len_max,
+            }),
         }
     }
 
@@ -130,7 +155,11 @@ impl FrameReader {
         let capacity = if self.available() == 0 {
             BLOCK_SIZE
         } else {
-            needed.min(FIRST_CAPACITY.max(2 * self.available()).max(self.proven_len))
+            needed.min(
+                FIRST_CAPACITY
+                    .max(2 * self.available())
+                    .max(self.proven_len),
+            )
         };
         match self.buffer.take() {
             Some(buffer)
@@ -140,7 +169,11 @@ impl FrameReader {
                 buffer
             }
             old => {
-                let mut buffer = self.core.frames().take(capacity.max(self.available_in(&old) + 1)).await;
+                let mut buffer = self
+                    .core
+                    .frames()
+                    .take(capacity.max(self.available_in(&old) + 1))
+                    .await;
                 if let Some(old) = old {
                     buffer.append(old.as_slice().get(self.consumed..).unwrap_or(&[]));
                 }
@@ -151,6 +184,8 @@ impl FrameReader {
     }
 
     fn available_in(&self, buffer: &Option<Buffer>) -> usize {
-        buffer.as_ref().map_or(0, |buffer| buffer.len() - self.consumed)
+        buffer
+            .as_ref()
+            .map_or(0, |buffer| buffer.len() - self.consumed)
     }
 }

@@ -153,7 +153,7 @@ impl Server {
     fn welcome(&self, socket: Socket) {
         let limits = &self.state.limits;
         let counters = &self.state.counters;
-        let from_here = self.connections.from_address(socket.peer().ip());
+        let from_here = self.connections.count_from(socket.peer().ip());
         if from_here >= limits.connections_per_ip_max {
             counters.connections_refused.increment();
             socket.close();
@@ -168,7 +168,10 @@ impl Server {
         let core = self.state.broker.core().clone();
         let connection = Rc::new(Connection::new(core.clone(), socket.clone(), counted));
         self.connections.add(&connection);
-        let context = Context { server: Rc::clone(&self.state), connection };
+        let context = Context {
+            server: Rc::clone(&self.state),
+            connection,
+        };
         core.spawn(connection::serve(context, socket));
     }
 }

@@ -101,7 +101,10 @@ pub(crate) struct SessionRequest {
 
 impl FetchSessions {
     pub(crate) fn new(sessions_max: usize) -> Self {
-        Self { sessions_max, sessions: BTreeMap::new() }
+        Self {
+            sessions_max,
+            sessions: BTreeMap::new(),
+        }
     }
 
     /// Turns a request into what to read.
@@ -120,10 +123,18 @@ impl FetchSessions {
             self.sessions.remove(&request.id);
         }
         match request.epoch {
-            EPOCH_FINAL => Ok(Plan { session_id: 0, incremental: false, wanted }),
+            EPOCH_FINAL => Ok(Plan {
+                session_id: 0,
+                incremental: false,
+                wanted,
+            }),
             EPOCH_INITIAL => {
                 let session_id = self.open(now, random, request.by_id, &wanted);
-                Ok(Plan { session_id, incremental: false, wanted })
+                Ok(Plan {
+                    session_id,
+                    incremental: false,
+                    wanted,
+                })
             }
             _ => self.resume(now, request, wanted, forgotten),
         }
@@ -159,8 +170,13 @@ impl FetchSessions {
         if self.sessions.len() < self.sessions_max {
             return true;
         }
-        let oldest = self.sessions.iter().min_by_key(|(_, session)| session.last_used);
-        let Some((id, session)) = oldest else { return false };
+        let oldest = self
+            .sessions
+            .iter()
+            .min_by_key(|(_, session)| session.last_used);
+        let Some((id, session)) = oldest else {
+            return false;
+        };
         let id = *id;
         if now.saturating_sub(session.last_used) < EVICTABLE_AFTER {
             return false;
@@ -176,8 +192,10 @@ impl FetchSessions {
         wanted: Vec<Wanted>,
         forgotten: &[(TopicKey, i32)],
     ) -> Result<Plan, ErrorCode> {
-        let session =
-            self.sessions.get_mut(&request.id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
+        let session = self
+            .sessions
+            .get_mut(&request.id)
+            .ok_or(ErrorCode::FetchSessionIdNotFound)?;
         if session.epoch != request.epoch {
             return Err(ErrorCode::InvalidFetchSessionEpoch);
         }
@@ -199,7 +217,11 @@ impl FetchSessions {
             .filter_map(|key| session.members.get(key))
             .map(|member| member.wanted.clone())
             .collect();
-        Ok(Plan { session_id: request.id, incremental: true, wanted })
+        Ok(Plan {
+            session_id: request.id,
+            incremental: true,
+            wanted,
+        })
     }
 
     /// Notes what a response tells of one partition, and says whether an incremental one must
@@ -211,9 +233,13 @@ impl FetchSessions {
         told: Told,
         notable: bool,
     ) -> bool {
-        let Some(session) = self.sessions.get_mut(&session_id) else { return true };
+        let Some(session) = self.sessions.get_mut(&session_id) else {
+            return true;
+        };
         let key = (wanted.topic.clone(), wanted.index);
-        let Some(member) = session.members.get_mut(&key) else { return true };
+        let Some(member) = session.members.get_mut(&key) else {
+            return true;
+        };
         let changed = member.told.replace(told) != Some(told);
         if notable {
             session.turns.remove(&member.turn);
@@ -236,7 +262,14 @@ impl Session {
         let turn = self.next_turn;
         self.next_turn += 1;
         self.turns.insert(turn, key.clone());
-        self.members.insert(key, Member { wanted, told: None, turn });
+        self.members.insert(
+            key,
+            Member {
+                wanted,
+                told: None,
+                turn,
+            },
+        );
         assert_eq!(self.turns.len(), self.members.len());
     }
 

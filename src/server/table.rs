@@ -34,10 +34,16 @@ pub(crate) struct Request<'f> {
 type Handler = fn(&Context, Request<'_>) -> Result<Answer, wire::WireError>;
 
 const fn row(key: ApiKey, version_min: i16, version_max: i16, handle: Handler) -> ApiRow {
-    ApiRow { key, version_min, version_max, handle }
+    ApiRow {
+        key,
+        version_min,
+        version_max,
+        handle,
+    }
 }
 
-/// Every API that is served.
+/// Every API that is served, a line each.
+#[rustfmt::skip]
 pub static API_TABLE: &[ApiRow] = &[
     row(ApiKey::Produce, 3, 13, handlers::produce::handle),
     row(ApiKey::Fetch, 4, 18, handlers::fetch::handle),
@@ -58,7 +64,10 @@ impl ApiRow {
     /// The versions served.
     #[must_use]
     pub fn versions(&self) -> VersionRange {
-        VersionRange { min: self.version_min, max: self.version_max }
+        VersionRange {
+            min: self.version_min,
+            max: self.version_max,
+        }
     }
 }
 
@@ -95,13 +104,18 @@ pub(crate) fn dispatch(context: &Context, frame: Bytes) -> Answer {
 
 fn try_dispatch(context: &Context, frame: &Bytes) -> Result<Answer, wire::WireError> {
     let Some(prefix) = prefix(frame) else {
-        return Ok(Answer::Close("a request shorter than the shortest header".to_owned()));
+        return Ok(Answer::Close(
+            "a request shorter than the shortest header".to_owned(),
+        ));
     };
     let row = API_TABLE.iter().find(|row| row.key.code() == prefix.key);
     let row = match row {
         Some(row) if row.versions().contains(prefix.version) => row,
         Some(row) if row.key == ApiKey::ApiVersions => {
-            return Ok(handlers::api_versions::unsupported(context, prefix.correlation_id));
+            return Ok(handlers::api_versions::unsupported(
+                context,
+                prefix.correlation_id,
+            ));
         }
         _ => {
             context.counters().requests_refused.increment();
@@ -116,9 +130,19 @@ fn try_dispatch(context: &Context, frame: &Bytes) -> Result<Answer, wire::WireEr
     };
     let mut reader = Reader::new(frame);
     let (key, header) = wire::decode_request_header(&mut reader)?;
-    let question =
-        Question { key, version: prefix.version, correlation_id: header.correlation_id };
-    (row.handle)(context, Request { question, frame, reader })
+    let question = Question {
+        key,
+        version: prefix.version,
+        correlation_id: header.correlation_id,
+    };
+    (row.handle)(
+        context,
+        Request {
+            question,
+            frame,
+            reader,
+        },
+    )
 }
 
 /// The shortest response that says UNSUPPORTED_VERSION (35): the header and the error code that
@@ -136,4 +160,3 @@ pub(crate) fn finish(reader: &Reader<'_>) -> Result<(), wire::WireError> {
     let rest = reader.clone();
     rest.finish()
 }
-

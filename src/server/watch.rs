@@ -22,9 +22,12 @@ impl Connections {
     }
 
     /// How many from this address are open.
-    pub(crate) fn from_address(&self, address: std::net::IpAddr) -> usize {
+    pub(crate) fn count_from(&self, address: std::net::IpAddr) -> usize {
         let open = self.open.borrow();
-        open.iter().filter_map(Weak::upgrade).filter(|one| one.peer().ip() == address).count()
+        open.iter()
+            .filter_map(Weak::upgrade)
+            .filter(|one| one.peer().ip() == address)
+            .count()
     }
 
     /// Closes all of them, since the node stops.
@@ -37,12 +40,18 @@ impl Connections {
     /// True while a request of any of them was not answered.
     pub(crate) fn any_unanswered(&self) -> bool {
         let open = self.open.borrow();
-        open.iter().filter_map(Weak::upgrade).any(|connection| connection.has_unanswered())
+        open.iter()
+            .filter_map(Weak::upgrade)
+            .any(|connection| connection.has_unanswered())
     }
 
     /// How many are open.
     pub(crate) fn count(&self) -> usize {
-        self.open.borrow().iter().filter(|connection| connection.strong_count() > 0).count()
+        self.open
+            .borrow()
+            .iter()
+            .filter(|connection| connection.strong_count() > 0)
+            .count()
     }
 }
 

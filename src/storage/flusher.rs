@@ -4,7 +4,7 @@
 //! is dirty, writes its blocks side by side, then flushes the files and syncs new directory
 //! entries. As soon as its writes have ended the next flush of the same log may write: it may
 //! write the same last block again, so the two never write at once, but several may wait for the
-//! device, since one at a time leaves it idle (kernel-notes/004, 005). Batches that arrive
+//! device, since one at a time leaves it idle (kernel-note 004, kernel-note 005). Batches that arrive
 //! meanwhile ride the next flush.
 //!
 //! Invariants: a log's writes never overlap; a log's durable end moves in the order of its
@@ -27,7 +27,8 @@ use crate::segment::Segment;
 use crate::state::FlushReached;
 use crate::tail::PendingWrites;
 
-/// How many flushes of one log may be on their way.
+/// How many flushes of one log may be on their way. They end with fdatasync, which needs a worker
+/// thread but leaves the choice of write size free (kernel-note 003).
 const FLUSHES_MAX: usize = 4;
 
 /// What one log has on its way to the device.

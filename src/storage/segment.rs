@@ -127,6 +127,8 @@ impl Segment {
         let wanted = needed.saturating_add(step).min(cap).max(needed);
         let wanted = wanted.next_multiple_of(block);
         let file = self.file(core).await?;
+        // Within the size writes stay on the core (kernel-note 001); blocks written for the first
+        // time still cost twice as much as recycled ones (kernel-note 002).
         file.allocate(wanted).await?;
         self.allocated.set(self.allocated.get().max(wanted));
         assert!(self.allocated.get() >= needed);

@@ -91,13 +91,24 @@ async fn live(core: reactor::Core, producer: Rc<RefCell<Producer>>) {
     }
 }
 
+/// The seeds to run: `SEED=17` replays one, `SEEDS=5000` runs so many.
+fn seeds(all: std::ops::RangeInclusive<u64>) -> std::ops::RangeInclusive<u64> {
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
+    match (number("SEED"), number("SEEDS")) {
+        (Some(one), _) => one..=one,
+        (None, Some(count)) => 1..=count,
+        (None, None) => all,
+    }
+}
+
 /// The story: one idempotent producer retries through power cuts and kills.
 #[test]
 fn an_idempotent_producer_survives_crashes() {
-    let one = std::env::var("SEED")
-        .ok()
-        .and_then(|seed| seed.parse::<u64>().ok());
-    for seed in one.map_or(1..=60, |seed| seed..=seed) {
+    for seed in seeds(1..=60) {
         let mut random = Random::salted(seed, 7);
         let (world, node) = world(seed);
         world.set_faults(Faults::slow(seed));

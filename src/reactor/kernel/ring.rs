@@ -3,7 +3,7 @@
 //! glommio's ring cannot write part of a buffer that goes on growing, nor share memory with
 //! readers on other cores, so files have a ring of their own. Operations of one turn of the
 //! executor are submitted together. A completion signals an eventfd; a read of that eventfd on
-//! glommio's ring wakes the core if it sleeps.
+//! glommio's ring wakes the core if it sleeps (kernel-note 006).
 //!
 //! Invariant: what an operation points at is kept in `Operation::keep` until its completion was
 //! reaped, also when the task that awaited it has gone.

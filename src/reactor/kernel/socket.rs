@@ -177,7 +177,8 @@ impl KernelSocket {
         }
     }
 
-    /// One attempt to send `pieces` without the first `skipped` bytes of the first one.
+    /// One attempt, by a plain send: zero-copy sends on loopback copy all the same and cost more
+    /// (kernel-note 010). Sends `pieces` without the first `skipped` bytes of the first one.
     fn send_vectored(&self, pieces: &[Bytes], skipped: usize) -> io::Result<usize> {
         use nix::sys::socket::{MsgFlags, SockaddrStorage, sendmsg};
         let mut slices: [IoSlice<'_>; PIECES_MAX] = [IoSlice::new(&[]); PIECES_MAX];

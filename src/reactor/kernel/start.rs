@@ -21,7 +21,7 @@ use crate::{Core, IoError, Pool};
 const GLOMMIO_IO_MEMORY: usize = 64 << 10;
 
 /// A busy executor looks at its rings and at other cores' wake-ups only when this timer fires;
-/// glommio's own 100 ms would hold a mailbox message for twice that.
+/// glommio's own 100 ms would hold a mailbox message for twice that (kernel-note 007).
 const PREEMPT_AFTER: Duration = Duration::from_millis(1);
 
 /// How many cores to run and how much memory each may lend.

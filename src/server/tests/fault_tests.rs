@@ -2,9 +2,9 @@
 
 use base::{ErrorCode, Offset, ProducerEpoch, ProducerId, Timestamp};
 use batch::{BatchError, Codec, CodecError, RecordFault, Refusal, RefusalReason, Refusals};
-use broker::{ControllerError, Unavailable};
 use broker::ProducerError;
 use broker::StorageError;
+use broker::{ControllerError, Unavailable};
 
 use super::{
     of_batch, of_producer, of_storage, of_unavailable, refusal_of_controller, refused_records,

@@ -1,0 +1,23 @@
+//! Whole nodes on simulated machines: everything that was promised holds, whatever the seed does.
+//!
+//! `partition` runs one partition on one core, which is quick, so it gets the most seeds; `broker`
+//! runs whole nodes with clients over a network. Both tell a `history` what was promised and hold
+//! it against what is there after every crash. `planted` proves that they would notice.
+//!
+//! `make sim N=5000` runs more seeds, `make sim SEED=17 ARGS=name` one again.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::large_futures,
+    reason = "tests fail by panicking, and run once"
+)]
+
+mod batches;
+mod broker;
+mod history;
+mod node;
+mod partition;
+mod planted;
+mod seeds;
