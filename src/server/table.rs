@@ -154,9 +154,3 @@ fn unsupported(correlation_id: i32) -> Answer {
     response.extend_from_slice(&base::ErrorCode::UnsupportedVersion.code().to_be_bytes());
     Answer::Now(vec![Part::Bytes(Bytes::from(response))])
 }
-
-/// Bytes behind the request: Kafka refuses them too.
-pub(crate) fn finish(reader: &Reader<'_>) -> Result<(), wire::WireError> {
-    let rest = reader.clone();
-    rest.finish()
-}

@@ -15,6 +15,12 @@ use reactor::{Blocks, Buffer, Bytes};
 
 use crate::segment::Segment;
 
+/// Larger parts of a chunk are written in several units side by side: the device takes them in
+/// parallel, and none is so large that the kernel hands it to a worker (kernel-notes/003).
+const WRITE_BYTES_MAX: usize = 256 << 10;
+
+const _: () = assert!(WRITE_BYTES_MAX.is_multiple_of(BLOCK_SIZE));
+
 /// One piece of memory and the part of a file that it mirrors.
 struct Chunk {
     segment: Rc<Segment>,
@@ -180,19 +186,26 @@ impl Tail {
             if chunk.collected == len {
                 continue;
             }
-            let first_block = chunk.collected - chunk.collected % BLOCK_SIZE;
-            let at = chunk.start + first_block as u64;
-            let write = (chunk.buffer.blocks(chunk.collected..len), at);
-            chunk.collected = len;
+            let mut writes = Vec::new();
+            while chunk.collected < len {
+                // Units end at blocks, so that no unit's padding is another's bytes.
+                let next = (chunk.collected + 1)
+                    .next_multiple_of(WRITE_BYTES_MAX)
+                    .min(len);
+                let first_block = chunk.collected - chunk.collected % BLOCK_SIZE;
+                let at = chunk.start + first_block as u64;
+                writes.push((chunk.buffer.blocks(chunk.collected..next), at));
+                chunk.collected = next;
+            }
             let end = chunk.end();
             match pending.last_mut() {
                 Some(last) if Rc::ptr_eq(&last.segment, &chunk.segment) => {
-                    last.writes.push(write);
+                    last.writes.append(&mut writes);
                     last.end = end;
                 }
                 _ => pending.push(PendingWrites {
                     segment: Rc::clone(&chunk.segment),
-                    writes: vec![write],
+                    writes,
                     end,
                 }),
             }

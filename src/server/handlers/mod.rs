@@ -14,7 +14,7 @@ use broker::PartitionId;
 use reactor::{Core, First, Reply, first};
 use wire::{Decode, WireError};
 
-use crate::table::{Request, finish};
+use crate::table::Request;
 
 pub(crate) mod api_versions;
 pub(crate) mod create_partitions;
@@ -31,11 +31,10 @@ pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
 mod shown;
 
-/// The request, which must fill its frame.
+/// The request. Bytes behind it are passed over, as Kafka does: librdkafka leaves some behind a
+/// Metadata request for one topic.
 pub(crate) fn read<'f, M: Decode<'f>>(request: &mut Request<'f>) -> Result<M, WireError> {
-    let message = M::decode(&mut request.reader, request.question.version)?;
-    finish(&request.reader)?;
-    Ok(message)
+    M::decode(&mut request.reader, request.question.version)
 }
 
 /// Where a partition is, if this node leads it.
