@@ -177,7 +177,10 @@ fn corpus(connection: &mut Connection, topic: &Topic) -> Vec<Vec<u8>> {
         let request = log::fetch_request(topic, 0, 0, version);
         frames.push(connection.prepare(version, &request).1);
     }
-    collect(connection, &topics::metadata_of(&topic.name), &mut frames);
+    // Old versions cannot say that they do not want a topic created.
+    let mut metadata = topics::metadata_of(&topic.name);
+    metadata.allow_auto_topic_creation = true;
+    collect(connection, &metadata, &mut frames);
     collect(connection, &ApiVersionsRequest::default(), &mut frames);
     collect(connection, &InitProducerIdRequest::default(), &mut frames);
     collect(connection, &offsets_request(topic), &mut frames);

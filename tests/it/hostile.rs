@@ -73,10 +73,14 @@ pub(crate) fn mutate(frame: &[u8], random: &mut Random) -> Vec<u8> {
     bytes
 }
 
+/// How many mutants go out before answers are looked at.
+const SENT_PER_READ: u64 = 16;
+
 /// A connection that is made again whenever the broker has had enough of it.
 pub(crate) struct Tormentor {
     address: SocketAddr,
     stream: Option<TcpStream>,
+    sent: u64,
     pub(crate) connections: u64,
 }
 
@@ -85,6 +89,7 @@ impl Tormentor {
         Self {
             address,
             stream: None,
+            sent: 0,
             connections: 0,
         }
     }
@@ -101,7 +106,10 @@ impl Tormentor {
             self.stream = Some(stream);
         }
         let stream = self.stream.as_mut().unwrap();
-        if stream.write_all(bytes).is_err() || is_closed(stream) {
+        self.sent += 1;
+        // Waiting for every answer would take minutes; what is not read in time waits in the socket.
+        let is_time_to_read = self.sent.is_multiple_of(SENT_PER_READ);
+        if stream.write_all(bytes).is_err() || is_time_to_read && is_closed(stream) {
             self.stream = None;
         }
     }

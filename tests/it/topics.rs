@@ -122,6 +122,7 @@ pub(crate) fn metadata_of(name: &str) -> MetadataRequest<'_> {
     };
     MetadataRequest {
         topics: Some(vec![topic]),
+        allow_auto_topic_creation: false,
         ..Default::default()
     }
 }
