@@ -44,7 +44,7 @@ fn a_real_disk_keeps_a_log() {
         };
         run(&OPTIONS, body).expect("the core runs");
     }
-    assert_eq!(shared.lock().unwrap().batches.len(), 900);
+    assert_eq!(shared.lock().unwrap().batches.len(), 450);
     if keep.is_none() {
         std::fs::remove_dir_all(&path).unwrap();
     }
@@ -60,7 +60,7 @@ async fn live(core: &Core, path: &Path, mut model: Model, life: u64) -> Model {
     // The second life begins after a clean stop, the third after none.
     assert_eq!(opened.report.segments_scanned > 0, life == 2);
     let mut clock = 1_000_000 + model.end() * 10;
-    for _ in 0..300 {
+    for _ in 0..150 {
         let (sent, batch) = model.random_batch(&mut random, 20_000, clock);
         append(&log, &sent, &batch).await.unwrap();
         model.batches.push(batch);
