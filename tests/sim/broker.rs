@@ -427,7 +427,7 @@ pub(crate) fn run(seed: u64, planted: Planted) -> (u64, (u64, u64)) {
 #[test]
 fn a_node_keeps_what_it_acknowledged() {
     let promised = Cell::new((0, 0));
-    each_seed("a_node_keeps_what_it_acknowledged", 50, |seed| {
+    each_seed("a_node_keeps_what_it_acknowledged", 12, |seed| {
         let (hash, (acked, fetched)) = run(seed, Planted::default());
         promised.set((promised.get().0 + acked, promised.get().1 + fetched));
         hash
