@@ -1,0 +1,70 @@
+//! What every handler has at hand: the time, the settings, the topics, the timers, the step.
+//!
+//! Invariant: [`Context::emit`] is the only way in which a live step changes durable state, and it
+//! does so by replaying the very bytes that go to the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wire::{ConsumerOffsetsKey, Message};
+
+use crate::group::Group;
+use crate::records;
+use crate::timers::{TimerKey, TimerKind, Timers};
+use crate::{Answer, Caller, GroupsConfig, Now, Step, Topics};
+
+/// The surroundings of one input to one group.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Now,
+    pub(crate) config: &'a GroupsConfig,
+    pub(crate) topics: &'a Arc<Topics>,
+    pub(crate) timers: &'a mut Timers,
+    pub(crate) step: &'a mut Step,
+}
+
+/// A value with the version to write it in.
+pub(crate) type Value<'v> = (&'v dyn Message, i16);
+
+impl Context<'_> {
+    /// Puts a record into the step and applies it to the group; no value says "it is gone".
+    pub(crate) fn emit(
+        &mut self,
+        group: &mut Group,
+        key: &ConsumerOffsetsKey<'_>,
+        value: Option<Value<'_>>,
+    ) {
+        let record = records::encode(key, value);
+        let replayed = group.replay(key, record.value.as_deref());
+        assert!(replayed.is_ok(), "what was just encoded can be replayed");
+        self.step.records.push(record);
+    }
+
+    /// Answers a caller.
+    pub(crate) fn answer(&mut self, caller: Caller, answer: Answer) {
+        self.step.answers.push((caller, answer));
+    }
+
+    /// Sets a timer of a group or of one of its members (`member` empty for the group's own).
+    pub(crate) fn set_timer(
+        &mut self,
+        group: &Group,
+        member: &Arc<str>,
+        kind: TimerKind,
+        at: Duration,
+    ) {
+        self.timers.set(timer_key(group, member, kind), at);
+    }
+
+    /// Takes a timer back.
+    pub(crate) fn cancel_timer(&mut self, group: &Group, member: &Arc<str>, kind: TimerKind) {
+        self.timers.cancel(&timer_key(group, member, kind));
+    }
+}
+
+fn timer_key(group: &Group, member: &Arc<str>, kind: TimerKind) -> TimerKey {
+    TimerKey {
+        group: Arc::clone(&group.id),
+        member: Arc::clone(member),
+        kind,
+    }
+}

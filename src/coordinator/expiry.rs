@@ -1,0 +1,1 @@
+//! Which committed offsets have outlived their use.

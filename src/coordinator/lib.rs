@@ -1,0 +1,52 @@
+//! Groups and their committed offsets, as state machines over the records of `__consumer_offsets`.
+//!
+//! Vocabulary: an [`Ask`] is one request to one group, an [`Answer`] what becomes of it; a
+//! [`Caller`] is the host's name for whoever waits; a [`Step`] is what one input led to: records
+//! for the log and answers. *Durable* state is what the records say, *live* state is the rest:
+//! timers, waiting callers, a rebalance that is under way. A *classic* group runs the protocol of
+//! JoinGroup and SyncGroup, a *consumer* group that of KIP-848; a *simple* group has no members and
+//! only keeps offsets.
+//!
+//! The contract with the host: records of a step are appended in their order; no answer of a step
+//! leaves before all records of it and of earlier steps are durable; when an append fails, the
+//! machine is dropped and a new one is loaded from the log. So nothing here is ever rolled back.
+//!
+//! Invariants: durable state changes through [`Groups::replay`]'s code alone, so it equals the fold
+//! of the log by construction; time, fresh ids and topics go in as values; no input makes it panic.
+//!
+//! Start reading at `groups.rs`, then `group.rs`, then `classic/mod.rs` or `consumer/mod.rs`.
+
+mod ask;
+mod classic;
+mod consumer;
+mod context;
+mod expiry;
+mod group;
+mod groups;
+mod offsets;
+mod records;
+mod refusal;
+mod settings;
+mod step;
+mod timeline;
+mod timers;
+mod topics;
+
+pub use ask::{
+    Answer, Ask, ClassicDescription, ClassicMemberDescription, CommitPartition, CommitTopic,
+    ConsumerAssignment, ConsumerDescribeAsk, ConsumerDescription, ConsumerHeartbeatAnswer,
+    ConsumerHeartbeatAsk, ConsumerMemberDescription, DeleteGroupAsk, DescribeGroupAsk, FetchTopic,
+    FetchedPartition, FetchedTopic, HeartbeatAsk, JoinAnswer, JoinAsk, JoinMember, JoinProtocol,
+    JoinRefusal, LeaveAsk, LeavingMember, LeftMember, ListGroupsAsk, ListedGroup, OffsetCommitAsk,
+    OffsetDeleteAsk, OffsetFetchAsk, Opaque, SyncAnswer, SyncAsk, TopicCodes, TopicIdPartitions,
+};
+pub use groups::Groups;
+pub use records::ReplayError;
+pub use refusal::Refusal;
+pub use settings::{GroupSettings, GroupsConfig};
+pub use step::{Caller, Now, Record, Step};
+pub use timeline::{TimelineCause, TimelineEvent};
+pub use topics::{TopicImage, Topics};
+
+#[cfg(test)]
+mod tests;
