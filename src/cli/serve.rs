@@ -165,18 +165,21 @@ fn serve(plan: NodePlan) -> ExitCode {
     let stop_on_core_0 = Mesh::from_receiver(stopping);
     let outcome: Mesh<Result<(), String>> = Mesh::new(1);
     let report = outcome.clone();
+    // One for the process: the limit on connections holds for all cores together.
+    let shared = Shared::default();
     let started = reactor::run(&options, move |core: Core| {
-        let (plan, orders) = (plan.clone(), orders.clone());
+        let (plan, orders, shared) = (plan.clone(), orders.clone(), shared.clone());
         let (stop, report) = (stop_on_core_0.clone(), report.clone());
         async move {
             if core.id().0 == 0 {
-                let ended = lead(&core, &plan, &orders, stop.take(core.id())).await;
+                let stop = stop.take(core.id());
+                let ended = lead(&core, &plan, &shared, &orders, stop).await;
                 for sender in orders.senders() {
                     let _ = sender.send(Order::End);
                 }
                 report.senders().first().map(|sender| sender.send(ended));
             } else {
-                follow(&core, &plan, orders.take(core.id())).await;
+                follow(&core, &plan, &shared, orders.take(core.id())).await;
             }
         }
     });
@@ -210,6 +213,7 @@ fn serve(plan: NodePlan) -> ExitCode {
 async fn lead(
     core: &Core,
     plan: &NodePlan,
+    shared: &Shared,
     orders: &Mesh<Order>,
     mut stop: Receiver<()>,
 ) -> Result<(), String> {
@@ -217,8 +221,7 @@ async fn lead(
     let node = Node::start(&broker, plan)
         .await
         .map_err(|error| error.to_string())?;
-    let shared = Shared::default();
-    let (servers, addresses) = listen(&broker, plan, &shared, None).await?;
+    let (servers, addresses) = listen(&broker, plan, shared, None).await?;
     let others: Vec<Sender<Order>> = orders.senders().into_iter().skip(1).collect();
     for other in &others {
         let (done, listening) = reply();
@@ -253,18 +256,17 @@ async fn lead(
 }
 
 /// The day of every other core.
-async fn follow(core: &Core, plan: &NodePlan, mut orders: Receiver<Order>) {
+async fn follow(core: &Core, plan: &NodePlan, shared: &Shared, mut orders: Receiver<Order>) {
     let broker = match Broker::start(core, plan) {
         Ok(broker) => broker,
         // Core 0 meets the same error and reports it.
         Err(_) => return,
     };
-    let shared = Shared::default();
     let mut servers = Vec::new();
     while let Some(order) = orders.recv().await {
         match order {
             Order::Listen { addresses, done } => {
-                match listen(&broker, plan, &shared, Some(&addresses)).await {
+                match listen(&broker, plan, shared, Some(&addresses)).await {
                     Ok((started, _)) => {
                         servers = started;
                         done.send(Ok(()));

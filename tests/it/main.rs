@@ -30,6 +30,7 @@ mod hostile;
 mod idempotence;
 mod kill;
 mod ledger;
+mod limits;
 mod log;
 mod pipelining;
 mod power_cut;
