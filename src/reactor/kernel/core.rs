@@ -1,5 +1,6 @@
 //! A core on the kernel: glommio's executor, this core's ring, its two memory budgets.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
@@ -10,7 +11,12 @@ use base::{CoreId, Timestamp};
 use crate::error::{IoError, IoErrorKind};
 use crate::kernel::ring::Ring;
 use crate::kernel::socket::{KernelListener, KernelSocket};
-use crate::{Bytes, Pool};
+use crate::{Bytes, Pool, reply};
+
+/// How often an executor that is to end looks whether its helper thread is done.
+const BLOCKING_POLL_INTERVAL: Duration = Duration::from_millis(1);
+/// A call that takes longer than this, such as a name server that does not answer, is left behind.
+const BLOCKING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a [`crate::Core`] is on the kernel.
 pub(crate) struct KernelCore {
@@ -126,21 +132,59 @@ impl KernelCore {
     }
 
     pub(crate) async fn read_stdin(&self, len_max: usize) -> Result<Bytes, IoError> {
-        let read = blocking(move || {
-            use std::io::Read as _;
-            let mut bytes = vec![0; len_max];
-            let len = std::io::stdin().lock().read(&mut bytes)?;
-            bytes.truncate(len);
-            Ok::<_, std::io::Error>(bytes)
-        })
-        .await;
+        // Not `blocking`: nobody waits for a person at the keyboard before the process ends.
+        let read = glommio::executor()
+            .spawn_blocking(move || {
+                use std::io::Read as _;
+                let mut bytes = vec![0; len_max];
+                let len = std::io::stdin().lock().read(&mut bytes)?;
+                bytes.truncate(len);
+                Ok::<_, std::io::Error>(bytes)
+            })
+            .await;
         read.map(Bytes::from)
             .map_err(|error| IoError::from_system("read", "standard input", &error))
     }
 }
 
+thread_local! {
+    /// How many calls of [`blocking`] this thread's executor has on its helper thread.
+    static UNDER_WAY: Cell<usize> = const { Cell::new(0) };
+    /// True once this thread's executor is about to end and begins no further call.
+    static IS_ENDING: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Runs `work` on glommio's helper thread, where waiting for the kernel stalls no core; a round
 /// trip costs tens of microseconds, so nothing on the data path comes here (kernel-note 008).
+///
+/// The call is a task of its own: whoever waits for it may be dropped, and its result (a
+/// descriptor, mostly) is dropped properly all the same, which glommio's own future does not do.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    glommio::executor().spawn_blocking(work).await
+    if IS_ENDING.get() {
+        // Whoever asks is a task that the end takes with it.
+        std::future::pending::<()>().await;
+    }
+    let (replier, reply) = reply();
+    UNDER_WAY.set(UNDER_WAY.get() + 1);
+    let call = glommio::executor().spawn_blocking(work);
+    glommio::spawn_local(async move {
+        replier.send(call.await);
+        UNDER_WAY.set(UNDER_WAY.get() - 1);
+    })
+    .detach();
+    match reply.await {
+        Ok(done) => done,
+        Err(_) => unreachable!("a task lives as long as its executor, and sends before it ends"),
+    }
+}
+
+/// Lets no further call begin and waits for those under way, but not for ever. An executor that
+/// ends before that leaves the helper thread nobody to answer to, and glommio's panics then.
+pub(super) async fn end_blocking() {
+    IS_ENDING.set(true);
+    let mut waited = Duration::ZERO;
+    while UNDER_WAY.get() > 0 && waited < BLOCKING_PATIENCE {
+        glommio::timer::sleep(BLOCKING_POLL_INTERVAL).await;
+        waited += BLOCKING_POLL_INTERVAL;
+    }
 }

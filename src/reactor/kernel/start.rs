@@ -12,7 +12,7 @@ use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::Pid;
 
-use crate::kernel::core::KernelCore;
+use crate::kernel::core::{KernelCore, end_blocking};
 use crate::kernel::doctor;
 use crate::kernel::ring::Ring;
 use crate::{Core, IoError, Pool};
@@ -115,6 +115,7 @@ where
                     KernelCore::new(id, frames, chunks, ring).into(),
                 ))
                 .await;
+                end_blocking().await;
             })
             .map_err(|error| StartError::Executor(error.to_string()))?;
         threads.push((id, thread));

@@ -9,7 +9,9 @@
 )]
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base::Random;
 use reactor::{Core, IoErrorKind, OpenMode, Options, mailbox, reply, run};
@@ -108,7 +110,7 @@ fn sockets_carry_memory_and_files_through_back_pressure() {
                 }
                 received.extend_from_slice(buffer.as_slice());
                 if received.len() % 7 == 0 {
-                    core.sleep(std::time::Duration::from_millis(1)).await;
+                    core.sleep(Duration::from_millis(1)).await;
                 }
             }
             assert_eq!(received.len(), 9_000_000 + content.len() - 123);
@@ -187,4 +189,39 @@ fn small_files_are_replaced_whole_and_directories_locked_once() {
         }
     };
     run(&OPTIONS, body).unwrap();
+}
+
+/// A core that ends while its helper thread is at work must not leave that thread with nobody to
+/// answer to: it would panic, and a program that ended well would look as if it had not.
+#[test]
+fn a_core_ends_well_while_its_helper_thread_is_at_work() {
+    static HELPERS_PANICKED: AtomicUsize = AtomicUsize::new(0);
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic.to_string().contains("failed to send response") {
+            HELPERS_PANICKED.fetch_add(1, Ordering::Relaxed);
+        }
+        usual(panic);
+    }));
+    for _ in 0..20 {
+        let directory = directory("helper");
+        let body = move |core: Core| {
+            let path = directory.join("many");
+            async move {
+                let worker = core.clone();
+                core.spawn(async move {
+                    for value in 0..1_000_u32 {
+                        let bytes = value.to_be_bytes();
+                        worker.replace(&path, &bytes).await.unwrap();
+                    }
+                });
+                // Long enough that the task has begun, and far too short for it to end.
+                core.sleep(Duration::from_millis(2)).await;
+            }
+        };
+        run(&OPTIONS, body).unwrap();
+    }
+    // A thread that panics does so at once after its call.
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(HELPERS_PANICKED.load(Ordering::Relaxed), 0);
 }
