@@ -14,6 +14,7 @@ use storage::Engine;
 
 use crate::controller::Controller;
 use crate::errand::Errand;
+use crate::groups::GroupHosts;
 use crate::hosted::{Hosted, Unavailable};
 use crate::hosting::FoundLogs;
 use crate::ownership::PartitionId;
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     /// On core 0 alone.
     pub(crate) controller: RefCell<Option<Controller>>,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) groups: GroupHosts,
     pub(crate) stopping: Cell<bool>,
 }
 

@@ -15,6 +15,7 @@ use reactor::reply;
 use storage::{FoundLog, Log, StorageError};
 
 use crate::broker::Broker;
+use crate::groups::OFFSETS_TOPIC;
 use crate::hosted::Hosting;
 use crate::ownership::PartitionId;
 
@@ -58,7 +59,14 @@ impl Broker {
             }
             let overrides = image.configs(&resource);
             match TopicConfig::new(&self.config().settings, overrides) {
-                Ok(config) => self.adopt_topic(topic, &config, &mut opening),
+                Ok(mut config) => {
+                    if &*topic.name == OFFSETS_TOPIC {
+                        // Only the coordinator writes there, and what it knows of a large group
+                        // must fit into one record.
+                        config.max_message_bytes = config.segment_bytes;
+                    }
+                    self.adopt_topic(topic, &config, &mut opening);
+                }
                 Err(error) => {
                     tracing::error!(topic = %topic.name, %error, "topic not served");
                 }
@@ -68,6 +76,7 @@ impl Broker {
             // A task that panicked has taken its core with it.
             let _ = opened.await;
         }
+        self.adopt_groups(&before, &image);
         self.shared.image_changed.notify();
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Vocabulary: a [`Broker`] is one core's part of the node; an *errand* is work sent to another
 //! core as a closure, its result sent back; the *controller* decides on metadata, on core 0; an
-//! *image* is published when every core has it and its partitions serve accordingly.
+//! *image* is published when every core has it and its partitions serve accordingly; a
+//! *host* coordinates the groups of one partition of `__consumer_offsets`.
 //!
 //! Invariants:
 //! - A partition lives on exactly one core, which every core can name without asking.
@@ -14,7 +15,9 @@
 
 mod broker;
 mod controller;
+mod duties;
 mod errand;
+mod groups;
 mod hosted;
 mod hosting;
 mod metadata_log;
@@ -26,13 +29,14 @@ mod watch;
 
 pub use broker::Broker;
 pub use controller::ControllerError;
+pub use coordinator;
 pub use errand::Errand;
 pub use hosted::Unavailable;
 pub use node::{Node, NodeError, NodePlan};
 pub use ownership::PartitionId;
 pub use partition::{
-    AppendError, AppendOutcome, AppendRequest, FetchError, FetchRequest, Fetched, Isolation,
-    ListTarget, Listed, Partition, Portion,
+    AppendError, AppendOutcome, AppendRequest, DeleteRecordsError, FetchError, FetchRequest,
+    Fetched, Isolation, ListTarget, Listed, Partition, Portion,
 };
 pub use replica::{AppendError as ReplicaRefusal, ProducerError};
 pub use storage::StorageError;

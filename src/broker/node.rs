@@ -24,6 +24,7 @@ use storage::{DataDir, Engine, LogCheckpoint, Planted, StorageError};
 use crate::broker::{Broker, Shared};
 use crate::controller::{Controller, ControllerError};
 use crate::errand::Errand;
+use crate::groups::GroupHosts;
 use crate::hosted::Hosted;
 use crate::hosting::FoundLogs;
 use crate::metadata_log::MetadataLog;
@@ -145,12 +146,14 @@ impl Broker {
                 engine,
                 controller: RefCell::new(None),
                 producer_ids: ProducerIds::default(),
+                groups: GroupHosts::default(),
                 stopping: Cell::new(false),
             }),
         };
         let receiver = plan.mesh.take(core.id());
         let running = broker.clone();
         core.spawn(async move { running.run_errands(receiver).await });
+        broker.start_duties();
         Ok(broker)
     }
 
@@ -173,9 +176,11 @@ impl Broker {
     }
 
     /// Closes this core's partitions: what was appended is on the device, the active segments are
-    /// cut to size, and what recovery would need to find out is written down.
+    /// cut to size, and what recovery would need to find out is written down. The coordinators of
+    /// groups go first, since they write to partitions.
     async fn close_partitions(&self) {
         self.shared.stopping.set(true);
+        self.shared.groups.stop().await;
         for partition in self.shared.hosted.serving() {
             if let Err(error) = partition.close().await {
                 tracing::error!(partition = %partition.name(), %error, "not closed in order");

@@ -1,0 +1,107 @@
+//! Where a group lives: the topic `__consumer_offsets`, and which of its partitions.
+
+use std::collections::BTreeMap;
+
+use base::{ErrorCode, NodeId, PartitionIndex};
+use config::Settings;
+use metadata::Refusal;
+use metadata::decide::NewTopic;
+
+use crate::broker::Broker;
+use crate::controller::ControllerError;
+use crate::ownership::PartitionId;
+
+/// The topic that holds groups and committed offsets.
+pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// The partition of a topic with `partitions` partitions that a group lives in: Java's hash of the
+/// group's id, as every client and tool of Kafka computes it.
+pub(crate) fn partition_of(group: &str, partitions: i32) -> PartitionIndex {
+    assert!(partitions > 0, "a topic has partitions");
+    let hash = group.encode_utf16().fold(0_i32, |hash, unit| {
+        hash.wrapping_mul(31).wrapping_add(i32::from(unit))
+    });
+    // Kafka takes the one number without a positive twin for zero.
+    let hash = hash.checked_abs().unwrap_or(0);
+    PartitionIndex(hash % partitions)
+}
+
+impl Broker {
+    /// Where the group's coordinator is; nothing while `__consumer_offsets` does not exist.
+    #[must_use]
+    pub fn group_home(&self, group: &str) -> Option<PartitionId> {
+        let image = self.image();
+        let topic = image.topic(OFFSETS_TOPIC)?;
+        let partitions = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+        (partitions > 0).then(|| PartitionId {
+            topic: topic.id,
+            index: partition_of(group, partitions),
+        })
+    }
+
+    /// The node that coordinates the group; nothing while nobody does.
+    #[must_use]
+    pub fn group_coordinator(&self, group: &str) -> Option<NodeId> {
+        let home = self.group_home(group)?;
+        self.image().partition(home.topic, home.index)?.leader
+    }
+
+    /// Creates `__consumer_offsets` where it does not exist yet; when it returns, its partitions
+    /// serve.
+    ///
+    /// # Errors
+    /// When the topic is refused or the controller cannot decide.
+    pub async fn ensure_offsets_topic(&self) -> Result<(), ControllerError> {
+        if self.image().topic(OFFSETS_TOPIC).is_some() {
+            return Ok(());
+        }
+        let topic = offsets_topic(&self.config().settings);
+        let outcomes = self.create_topics(vec![topic], false).await?;
+        for (name, outcome) in outcomes {
+            match outcome {
+                Ok(_) => tracing::info!(topic = %name, "created for consumer groups"),
+                // Two clients asked at once.
+                Err(Refusal {
+                    code: ErrorCode::TopicAlreadyExists,
+                    ..
+                }) => {}
+                Err(refusal) => return Err(ControllerError::Refused(refusal)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The topic with Kafka's settings.
+fn offsets_topic(settings: &Settings) -> NewTopic {
+    let segment_bytes = number(settings, "offsets.topic.segment.bytes");
+    let configs = BTreeMap::from([
+        ("cleanup.policy", "compact".to_owned()),
+        ("compression.type", "producer".to_owned()),
+        ("segment.bytes", segment_bytes.to_string()),
+    ]);
+    let configs = configs.into_iter();
+    let replicas = number(settings, "offsets.topic.replication.factor");
+    NewTopic {
+        name: OFFSETS_TOPIC.to_owned(),
+        partitions: i32::try_from(number(settings, "offsets.topic.num.partitions"))
+            .unwrap_or(i32::MAX),
+        replication_factor: i16::try_from(replicas).unwrap_or(i16::MAX),
+        configs: configs
+            .map(|(key, value)| (key.to_owned(), Some(value)))
+            .collect(),
+        ..NewTopic::default()
+    }
+}
+
+/// A whole number that has a default.
+pub(crate) fn number(settings: &Settings, key: &'static str) -> i64 {
+    let effective = settings.effective(key);
+    let value = effective.and_then(|effective| effective.value);
+    let parsed = value.and_then(|value| value.parse().ok());
+    assert!(
+        parsed.is_some(),
+        "{key} has a default and lets only numbers in"
+    );
+    parsed.unwrap_or(0)
+}

@@ -1,0 +1,238 @@
+//! The hosts of one core, and the way to them from any core.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use base::{CoreId, ErrorCode};
+use coordinator::{
+    Answer, Ask, GroupsConfig, ListGroupsAsk, ListedGroup, Refusal, TimelineEvent, TopicImage,
+    Topics,
+};
+use metadata::{Image, Resource, ResourceKind};
+use reactor::Reply;
+
+use super::home::OFFSETS_TOPIC;
+use super::host::{GroupHost, Options, Surroundings, loading, not_here};
+use crate::broker::Broker;
+use crate::hosted::Unavailable;
+use crate::ownership::PartitionId;
+
+/// The hosts of one core.
+#[derive(Default)]
+pub(crate) struct GroupHosts {
+    hosts: RefCell<BTreeMap<PartitionId, GroupHost>>,
+    /// From the first image on.
+    surroundings: OnceCell<Rc<Surroundings>>,
+}
+
+impl GroupHosts {
+    fn find(&self, id: PartitionId) -> Option<GroupHost> {
+        self.hosts.borrow().get(&id).cloned()
+    }
+
+    fn all(&self) -> Vec<GroupHost> {
+        self.hosts.borrow().values().cloned().collect()
+    }
+
+    /// Ends all hosts in order: what their machines said is durable.
+    pub(crate) async fn stop(&self) {
+        for host in self.all() {
+            host.stop().await;
+        }
+    }
+}
+
+impl Broker {
+    /// Takes in what an image means for the groups of this core; its partitions serve already.
+    pub(crate) fn adopt_groups(&self, before: &Image, image: &Image) {
+        let groups = &self.shared.groups;
+        match groups.surroundings.get() {
+            None => {
+                let surroundings = Surroundings {
+                    config: RefCell::new(self.groups_config(image)),
+                    topics: RefCell::new(topics_of(image)),
+                    options: Cell::new(Options::new(&self.config().settings)),
+                };
+                let first = groups.surroundings.set(Rc::new(surroundings));
+                assert!(first.is_ok(), "surroundings are set once");
+            }
+            Some(surroundings) => {
+                // Unchanged parts of an image are the same piece of memory.
+                if !std::ptr::eq(before.topics(), image.topics()) {
+                    *surroundings.topics.borrow_mut() = topics_of(image);
+                    groups.all().iter().for_each(GroupHost::topics_changed);
+                }
+                if self.group_settings_differ(before, image) {
+                    *surroundings.config.borrow_mut() = self.groups_config(image);
+                    surroundings
+                        .options
+                        .set(Options::new(&self.config().settings));
+                    groups.all().iter().for_each(GroupHost::configure);
+                }
+            }
+        }
+        self.end_hosts_of_gone(image);
+        self.start_hosts(image);
+    }
+
+    fn groups_config(&self, image: &Image) -> GroupsConfig {
+        GroupsConfig::new(&self.config().settings, &group_settings(image))
+    }
+
+    fn group_settings_differ(&self, before: &Image, image: &Image) -> bool {
+        let node = Resource::broker(self.node_id());
+        let cluster = Resource::cluster_default();
+        before.configs(&node) != image.configs(&node)
+            || before.configs(&cluster) != image.configs(&cluster)
+            || group_settings(before) != group_settings(image)
+    }
+
+    fn end_hosts_of_gone(&self, image: &Image) {
+        let mut hosts = self.shared.groups.hosts.borrow_mut();
+        hosts.retain(|id, host| {
+            let exists = image.partition(id.topic, id.index).is_some();
+            if !exists {
+                host.end();
+            }
+            exists
+        });
+    }
+
+    fn start_hosts(&self, image: &Image) {
+        let groups = &self.shared.groups;
+        let (Some(topic), Some(surroundings)) =
+            (image.topic(OFFSETS_TOPIC), groups.surroundings.get())
+        else {
+            return;
+        };
+        for id in self.shared.hosted.ids() {
+            if id.topic != topic.id || groups.find(id).is_some() {
+                continue;
+            }
+            if let Some(partition) = self.own_partition(id) {
+                let host = GroupHost::start(self.core(), partition, surroundings);
+                groups.hosts.borrow_mut().insert(id, host);
+            }
+        }
+    }
+
+    /// Asks the coordinator of the group that `ask` names. The asking begins now, before anything
+    /// that is asked later.
+    pub fn on_group(&self, ask: Ask) -> impl Future<Output = Answer> + use<> {
+        let gone = ask.refused(not_here());
+        let home = ask.group().and_then(|group| self.group_home(group));
+        let way = match home {
+            None => Err(ask.refused(not_here())),
+            Some(id) => Ok(self.on_core(id.owner(self.cores()), move |broker| {
+                let asked = broker.ask_host(id, ask);
+                async move {
+                    match asked {
+                        Ok(answer) => answer.await.ok(),
+                        Err(refused) => Some(*refused),
+                    }
+                }
+            })),
+        };
+        async move {
+            match way {
+                Ok(way) => way.await.ok().flatten().unwrap_or(gone),
+                Err(refused) => refused,
+            }
+        }
+    }
+
+    fn ask_host(&self, id: PartitionId, ask: Ask) -> Result<Reply<Answer>, Box<Answer>> {
+        match self.shared.groups.find(id) {
+            Some(host) => host.ask(ask),
+            None => Err(Box::new(ask.refused(match self.shared.hosted.find(id) {
+                // Its host starts in the same breath in which its image is taken in.
+                Ok(_) | Err(Unavailable::Opening) => loading(),
+                Err(Unavailable::Unknown | Unavailable::Stopping) => not_here(),
+                Err(Unavailable::Offline) => Refusal::new(
+                    ErrorCode::CoordinatorNotAvailable,
+                    "The log of this group's coordinator is offline; see the log of the node.",
+                ),
+            }))),
+        }
+    }
+
+    /// The groups of the whole node.
+    ///
+    /// # Errors
+    /// While any of them are being loaded.
+    pub async fn list_groups(&self, ask: ListGroupsAsk) -> Result<Vec<ListedGroup>, Refusal> {
+        let mut asking = Vec::new();
+        for core in 0..self.cores() {
+            let ask = ask.clone();
+            asking.push(self.on_core(CoreId(core), move |broker| {
+                let hosts = broker.shared.groups.all();
+                let asked: Vec<_> = hosts
+                    .iter()
+                    .map(|host| host.ask(Ask::ListGroups(ask.clone())))
+                    .collect();
+                let all_serve = hosts.iter().all(GroupHost::is_serving);
+                async move {
+                    let mut groups = Vec::new();
+                    for answer in asked.into_iter().flatten() {
+                        if let Ok(Answer::ListGroups(listed)) = answer.await {
+                            groups.extend(listed);
+                        }
+                    }
+                    (groups, all_serve)
+                }
+            }));
+        }
+        let mut groups = Vec::new();
+        for asked in asking {
+            match asked.await {
+                Ok((listed, true)) => groups.extend(listed),
+                Ok((_, false)) => return Err(loading()),
+                Err(_stopping) => return Err(not_here()),
+            }
+        }
+        groups.sort_by(|left, right| left.group.cmp(&right.group));
+        Ok(groups)
+    }
+
+    /// Why the group was rebalanced lately, oldest first; nothing while it is not known here.
+    pub async fn group_timeline(&self, group: &str) -> Vec<TimelineEvent> {
+        let Some(id) = self.group_home(group) else {
+            return Vec::new();
+        };
+        let group = group.to_owned();
+        let looked = self.on_core(id.owner(self.cores()), move |broker| {
+            let host = broker.shared.groups.find(id);
+            let events = host.and_then(|host| host.look(|machine| machine.timeline(&group)));
+            std::future::ready(events.unwrap_or_default())
+        });
+        looked.await.unwrap_or_default()
+    }
+}
+
+/// What is set for groups themselves.
+fn group_settings(image: &Image) -> BTreeMap<String, BTreeMap<String, String>> {
+    let groups = image.configured(ResourceKind::Group);
+    groups
+        .map(|name| {
+            let resource = Resource {
+                kind: ResourceKind::Group,
+                name: name.to_owned(),
+            };
+            (name.to_owned(), image.configs(&resource).clone())
+        })
+        .collect()
+}
+
+fn topics_of(image: &Image) -> Arc<Topics> {
+    let topics = image.topics().iter().map(|topic| {
+        let shape = TopicImage {
+            id: topic.id,
+            partitions: i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX),
+        };
+        (topic.name.to_string(), shape)
+    });
+    Arc::new(Topics::new(topics))
+}

@@ -1,0 +1,151 @@
+//! What a machine has said and the device does not have yet: records in batches, answers behind
+//! them.
+//!
+//! Invariants: batches are numbered in the order in which their records were said; an answer is
+//! held until the last batch said before it, and all batches before that one, are durable; answers
+//! leave in the order they came in.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use base::Timestamp;
+use batch::{BatchBuilder, BatchOptions, Compression};
+use coordinator::{Answer, Caller, Record};
+
+/// Two appends keep the device busy while records gather for the next.
+const IN_FLIGHT_MAX: usize = 2;
+
+/// The number of a batch, counted from the first one of its partition's host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BatchNumber(pub(crate) u64);
+
+impl BatchNumber {
+    fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// The records and answers of one machine that are on their way.
+pub(crate) struct Outbox {
+    gathering: BatchBuilder,
+    /// The number that the batch which is gathered will have.
+    number: BatchNumber,
+    /// Full batches that wait for their turn.
+    full: VecDeque<(BatchNumber, Vec<u8>)>,
+    /// Batches on their way to the device.
+    flying: BTreeSet<BatchNumber>,
+    held: VecDeque<(BatchNumber, Caller, Answer)>,
+    batch_bytes_max: usize,
+}
+
+impl Outbox {
+    /// Nothing on its way; the first batch will be `number`. A batch takes no further step once it
+    /// has `batch_bytes_max` bytes.
+    pub(crate) fn new(
+        number: BatchNumber,
+        compression: Compression,
+        batch_bytes_max: usize,
+    ) -> Self {
+        let options = BatchOptions {
+            compression,
+            ..BatchOptions::default()
+        };
+        Self {
+            gathering: BatchBuilder::new(options),
+            number,
+            full: VecDeque::new(),
+            flying: BTreeSet::new(),
+            held: VecDeque::new(),
+            batch_bytes_max,
+        }
+    }
+
+    /// The number that the next batch will have.
+    pub(crate) fn number(&self) -> BatchNumber {
+        self.number
+    }
+
+    /// Takes in the records of one step.
+    pub(crate) fn put(&mut self, now: Timestamp, records: &[Record]) {
+        if records.is_empty() {
+            return;
+        }
+        let step_bytes: usize = records.iter().map(bytes_of).sum();
+        let gathered = self.gathering.plain_bytes();
+        if self.gathering.record_count() > 0 && gathered + step_bytes > self.batch_bytes_max {
+            self.close_batch();
+        }
+        for record in records {
+            self.gathering
+                .append(now, Some(&record.key), record.value.as_deref(), &[]);
+        }
+        assert!(self.gathering.record_count() > 0, "a step's records are in");
+    }
+
+    /// Takes in an answer; gives it back when nothing that it rests upon is on its way.
+    pub(crate) fn hold(&mut self, caller: Caller, answer: Answer) -> Option<(Caller, Answer)> {
+        if self.is_empty() {
+            assert!(self.held.is_empty(), "an answer is held for a batch");
+            return Some((caller, answer));
+        }
+        let last = if self.gathering.record_count() > 0 {
+            self.number
+        } else {
+            BatchNumber(self.number.0.saturating_sub(1))
+        };
+        self.held.push_back((last, caller, answer));
+        None
+    }
+
+    /// The next batch to append, when another one may be on its way.
+    pub(crate) fn next_batch(&mut self) -> Option<(BatchNumber, Vec<u8>)> {
+        if self.flying.len() >= IN_FLIGHT_MAX {
+            return None;
+        }
+        if self.full.is_empty() && self.gathering.record_count() > 0 {
+            self.close_batch();
+        }
+        let (number, bytes) = self.full.pop_front()?;
+        self.flying.insert(number);
+        Some((number, bytes))
+    }
+
+    fn close_batch(&mut self) {
+        let mut bytes = Vec::with_capacity(self.gathering.plain_bytes());
+        let built = self.gathering.build(&mut bytes);
+        assert!(built.is_ok(), "levels were checked when they were set");
+        self.full.push_back((self.number, bytes));
+        self.number = self.number.next();
+    }
+
+    /// Notes that a batch is durable; gives the answers that may leave now.
+    pub(crate) fn durable(&mut self, number: BatchNumber) -> Vec<(Caller, Answer)> {
+        let was_flying = self.flying.remove(&number);
+        assert!(was_flying, "a batch becomes durable once");
+        let first_missing = self.first_missing();
+        let held = self.held.iter();
+        let ready = held.take_while(|(needs, _, _)| *needs < first_missing);
+        let ready = ready.count();
+        let released = self.held.drain(..ready);
+        released
+            .map(|(_, caller, answer)| (caller, answer))
+            .collect()
+    }
+
+    /// The first batch that is not durable.
+    fn first_missing(&self) -> BatchNumber {
+        let flying = self.flying.first().copied();
+        let full = self.full.front().map(|(number, _)| *number);
+        flying.or(full).unwrap_or(self.number)
+    }
+
+    /// True when everything said is durable.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.gathering.record_count() == 0 && self.full.is_empty() && self.flying.is_empty()
+    }
+}
+
+/// About what a record takes in a batch.
+fn bytes_of(record: &Record) -> usize {
+    const FRAME_BYTES: usize = 20;
+    FRAME_BYTES + record.key.len() + record.value.as_ref().map_or(0, Vec::len)
+}
