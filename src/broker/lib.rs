@@ -15,7 +15,6 @@
 
 mod broker;
 mod controller;
-mod duties;
 mod errand;
 mod groups;
 mod hosted;
@@ -35,8 +34,8 @@ pub use hosted::Unavailable;
 pub use node::{Node, NodeError, NodePlan};
 pub use ownership::PartitionId;
 pub use partition::{
-    AppendError, AppendOutcome, AppendRequest, DeleteRecordsError, FetchError, FetchRequest,
-    Fetched, Isolation, ListTarget, Listed, Partition, Portion,
+    AppendError, AppendOutcome, AppendRequest, FetchError, FetchRequest, Fetched, Isolation,
+    ListTarget, Listed, Partition, Portion,
 };
 pub use replica::{AppendError as ReplicaRefusal, ProducerError};
 pub use storage::StorageError;

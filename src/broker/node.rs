@@ -153,7 +153,6 @@ impl Broker {
         let receiver = plan.mesh.take(core.id());
         let running = broker.clone();
         core.spawn(async move { running.run_errands(receiver).await });
-        broker.start_duties();
         Ok(broker)
     }
 
