@@ -9,6 +9,7 @@ use std::time::Duration;
 use wire::{ConsumerOffsetsKey, Message};
 
 use crate::group::Group;
+use crate::planted::Planted;
 use crate::records;
 use crate::timers::{TimerKey, TimerKind, Timers};
 use crate::{Answer, Caller, GroupsConfig, Now, Step, Topics};
@@ -20,6 +21,9 @@ pub(crate) struct Context<'a> {
     pub(crate) topics: &'a Arc<Topics>,
     pub(crate) timers: &'a mut Timers,
     pub(crate) step: &'a mut Step,
+    /// The empty name, which timers of a whole group carry in place of a member's.
+    pub(crate) no_member: &'a Arc<str>,
+    pub(crate) planted: Planted,
 }
 
 /// A value with the version to write it in.

@@ -1,44 +1,71 @@
 //! All groups of one partition of `__consumer_offsets`: who is asked, what is due.
 //!
 //! Invariants: an input touches the groups it names and no others, except ListGroups, a change of
-//! topics, and the loading; a group of which nothing is known is not in the map.
+//! topics, other settings, and the loading; a group of which nothing is known is not in the map,
+//! has no timer and does not wait for expiry.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::ErrorCode;
-
 use crate::context::Context;
-use crate::group::{Group, group_of};
+use crate::dispatch::dispatch;
+use crate::expiry::{self, Expiry};
+use crate::group::{Group, Kind, group_of};
+use crate::planted::Planted;
 use crate::records::{self, ReplayError};
 use crate::timers::Timers;
-use crate::{Ask, Caller, GroupsConfig, Now, Refusal, Step, TimelineEvent, Topics};
+use crate::{Answer, Ask, Caller, GroupsConfig, Now, Step, Topics};
+use crate::{commits, consumer};
+
+/// After this many timers a tick ends, and another one follows at once.
+const TIMERS_PER_TICK: usize = 1000;
 
 /// All groups of one partition of `__consumer_offsets`.
 #[derive(Debug)]
 pub struct Groups {
-    config: GroupsConfig,
-    topics: Arc<Topics>,
-    groups: BTreeMap<Arc<str>, Group>,
+    pub(crate) config: GroupsConfig,
+    topics: Option<Arc<Topics>>,
+    pub(crate) groups: BTreeMap<Arc<str>, Group>,
     timers: Timers,
+    expiry: Expiry,
+    no_topics: Arc<Topics>,
+    no_member: Arc<str>,
+    planted: Planted,
 }
 
 impl Groups {
     /// No groups yet; records follow by [`Groups::replay`].
     #[must_use]
     pub fn new(config: GroupsConfig) -> Self {
+        Self::with_bug(config, Planted::default())
+    }
+
+    /// As [`Groups::new`], with a bug for the simulation to find.
+    #[must_use]
+    pub fn with_bug(config: GroupsConfig, planted: Planted) -> Self {
         Self {
             config,
-            topics: Arc::default(),
+            topics: None,
             groups: BTreeMap::new(),
             timers: Timers::default(),
+            expiry: Expiry::default(),
+            no_topics: Arc::default(),
+            no_member: Arc::from(""),
+            planted,
         }
     }
 
     /// Other settings from now on. What has begun (a session, a delay) ends as it was begun.
     pub fn configure(&mut self, config: GroupsConfig) {
+        let is_shorter = config.offsets_retention_ms < self.config.offsets_retention_ms;
         self.config = config;
+        if is_shorter {
+            for group in self.groups.values_mut() {
+                self.expiry.unwatch(group);
+                self.expiry.watch(group, self.config.offsets_retention_ms);
+            }
+        }
     }
 
     /// Applies one record of the log.
@@ -70,48 +97,180 @@ impl Groups {
 
     /// The log has been replayed: members get fresh sessions.
     pub fn loaded(&mut self, now: Now) -> Step {
-        let _ = now;
-        Step::default()
+        let interval = self.config.retention_check_interval;
+        self.expiry.begin(now.since_start, interval);
+        self.visit_all(now, |ctx, group| match group.scene(ctx) {
+            Some(mut scene) => scene.restore(),
+            None => consumer::loaded(ctx, group),
+        })
     }
 
     /// One question.
     pub fn handle(&mut self, now: Now, caller: Caller, ask: Ask) -> Step {
         let mut step = Step::default();
-        let _context = Context {
-            now,
-            config: &self.config,
-            topics: &self.topics,
-            timers: &mut self.timers,
-            step: &mut step,
-        };
-        let refusal = Refusal::from(ErrorCode::CoordinatorNotAvailable);
-        step.answers.push((caller, ask.refused(refusal)));
+        if let Ask::ListGroups(ask) = &ask {
+            let answer = Answer::ListGroups(self.list(ask));
+            step.answers.push((caller, answer));
+            return step;
+        }
+        let id = ask.group().unwrap_or_default().to_owned();
+        self.visit(&mut step, now, &id, |ctx, group, is_absent| {
+            dispatch(ctx, group, caller, ask, is_absent);
+        });
         step
     }
 
     /// Does everything that is due.
     pub fn tick(&mut self, now: Now) -> Step {
-        while self.timers.pop(now.since_start).is_some() {}
-        Step::default()
+        let mut step = Step::default();
+        for _ in 0..TIMERS_PER_TICK {
+            let Some(key) = self.timers.pop(now.since_start) else {
+                break;
+            };
+            self.visit(&mut step, now, &key.group, |ctx, group, _| {
+                match group.scene(ctx) {
+                    Some(mut scene) => scene.fired(&key),
+                    None => consumer::timer(ctx, group, &key),
+                }
+            });
+        }
+        self.expire(now, &mut step);
+        step
+    }
+
+    fn expire(&mut self, now: Now, step: &mut Step) {
+        let interval = self.config.retention_check_interval;
+        let due = self
+            .expiry
+            .take_due(now.since_start, now.wall.get(), interval);
+        for id in due {
+            let mut next = None;
+            let mut is_enough = false;
+            self.visit(step, now, &id, |ctx, group, _| {
+                next = expiry::expire(ctx, group);
+                is_enough = expiry::is_enough(ctx);
+            });
+            if let Some(group) = self.groups.get_mut(&id) {
+                match next {
+                    Some(bound) => self.expiry.set(group, bound),
+                    None => self.expiry.unwatch(group),
+                }
+            }
+            if is_enough {
+                self.expiry.go_on(now.since_start);
+                break;
+            }
+        }
     }
 
     /// When [`Groups::tick`] has something to do next, as a time since the start.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
-        self.timers.next()
+        let times = [self.timers.next(), self.expiry.next_check()];
+        times.into_iter().flatten().min()
     }
 
-    /// The topics of the cluster changed.
+    /// The topics of the cluster changed. What the first image lacks is not taken for deleted: it
+    /// may be behind. Later, offsets of topics that vanish go with them.
     pub fn topics_changed(&mut self, now: Now, topics: Arc<Topics>) -> Step {
-        let _ = now;
-        self.topics = topics;
-        Step::default()
+        let before = self.topics.replace(Arc::clone(&topics));
+        let deleted = before.map_or_else(Vec::new, |before| {
+            let is_gone = |name: &str, id| topics.get(name).is_none_or(|now| now.id != id);
+            let gone = before
+                .iter()
+                .filter(|(name, topic)| is_gone(name, topic.id));
+            gone.map(|(name, _)| name.to_owned()).collect()
+        });
+        self.visit_all(now, |ctx, group| {
+            for topic in &deleted {
+                for partition in group.offsets.partitions(topic) {
+                    commits::forget(ctx, group, topic, partition);
+                }
+            }
+            if matches!(group.kind, Kind::Consumer(_)) {
+                consumer::topics_changed(ctx, group);
+            }
+        })
     }
 
-    /// What happened in a group lately, oldest first.
+    /// Does something to every group.
+    fn visit_all(&mut self, now: Now, mut work: impl FnMut(&mut Context<'_>, &mut Group)) -> Step {
+        let mut step = Step::default();
+        let mut void = Vec::new();
+        let topics = self.topics.as_ref().unwrap_or(&self.no_topics);
+        for group in self.groups.values_mut() {
+            let mut ctx = Context {
+                now,
+                config: &self.config,
+                topics,
+                timers: &mut self.timers,
+                step: &mut step,
+                no_member: &self.no_member,
+                planted: self.planted,
+            };
+            work(&mut ctx, group);
+            if group.is_void() {
+                self.expiry.unwatch(group);
+                void.push(Arc::clone(&group.id));
+            } else {
+                self.expiry.watch(group, self.config.offsets_retention_ms);
+            }
+        }
+        for id in void {
+            self.groups.remove(&id);
+        }
+        step
+    }
+
+    /// Does something to one group, which comes into being for it and stays if something is known
+    /// of it afterwards.
+    fn visit(
+        &mut self,
+        step: &mut Step,
+        now: Now,
+        id: &str,
+        work: impl FnOnce(&mut Context<'_>, &mut Group, bool),
+    ) {
+        let mut ctx = Context {
+            now,
+            config: &self.config,
+            topics: self.topics.as_ref().unwrap_or(&self.no_topics),
+            timers: &mut self.timers,
+            step,
+            no_member: &self.no_member,
+            planted: self.planted,
+        };
+        let retention_ms = self.config.offsets_retention_ms;
+        if let Some(group) = self.groups.get_mut(id) {
+            work(&mut ctx, group, false);
+            if group.is_void() {
+                self.expiry.unwatch(group);
+                self.groups.remove(id);
+            } else {
+                self.expiry.watch(group, retention_ms);
+            }
+            return;
+        }
+        let mut group = Group::new(id.into());
+        work(&mut ctx, &mut group, true);
+        if !group.is_void() {
+            self.expiry.watch(&mut group, retention_ms);
+            self.groups.insert(Arc::clone(&group.id), group);
+        }
+    }
+
+    /// Whether the log says the same of all groups here and in `other`; for tests that fold it.
     #[must_use]
-    pub fn timeline(&self, group: &str) -> Vec<TimelineEvent> {
-        let group = self.groups.get(group);
-        group.map_or_else(Vec::new, |group| group.timeline.events().cloned().collect())
+    pub fn is_durably_equal(&self, other: &Self) -> bool {
+        let durable = |groups: &Self| {
+            let groups = groups.groups.values();
+            groups.filter(|group| group.is_on_record()).count()
+        };
+        let is_same = |group: &Group| {
+            let other = other.groups.get(&group.id);
+            other.is_some_and(|other| group.is_durably_equal(other))
+        };
+        let mut recorded = self.groups.values().filter(|group| group.is_on_record());
+        durable(self) == durable(other) && recorded.all(is_same)
     }
 }

@@ -18,12 +18,16 @@
 
 mod ask;
 mod classic;
+mod commits;
 mod consumer;
 mod context;
+mod dispatch;
 mod expiry;
 mod group;
 mod groups;
+mod listing;
 mod offsets;
+mod planted;
 mod records;
 mod refusal;
 mod settings;
@@ -41,6 +45,10 @@ pub use ask::{
     OffsetDeleteAsk, OffsetFetchAsk, Opaque, SyncAnswer, SyncAsk, TopicCodes, TopicIdPartitions,
 };
 pub use groups::Groups;
+pub use listing::{CommittedOffset, GroupSummary};
+pub use planted::Planted;
+#[cfg(any(test, feature = "planted"))]
+pub use planted::PlantedBug;
 pub use records::ReplayError;
 pub use refusal::Refusal;
 pub use settings::{GroupSettings, GroupsConfig};

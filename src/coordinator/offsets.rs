@@ -1,8 +1,18 @@
-//! The committed offsets of one group.
+//! The committed offsets of one group: the fold of its records of kinds 0 and 1.
+//!
+//! No offset is pending here: an offset that waits for a transaction's end would stand beside the
+//! committed ones, and `require_stable` (KIP-447) would ask for it.
 
 use std::collections::BTreeMap;
 
+use wire::record::consumer_offsets_offset_commit::OffsetCommitValue;
+
 use crate::ReplayError;
+
+/// The version in which offsets are written; the last that Burrow and KMinion read.
+pub(crate) const VALUE_VERSION: i16 = 3;
+/// The one version that can say when an offset expires; for clients that ask for it.
+pub(crate) const EXPIRING_VALUE_VERSION: i16 = 1;
 
 /// One committed offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +26,29 @@ pub(crate) struct Committed {
 }
 
 /// All committed offsets of one group, by topic and partition.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Offsets {
     topics: BTreeMap<Box<str>, BTreeMap<i32, Committed>>,
+    /// No commit is older; it need not be exact.
+    oldest: i64,
+    /// No own expiry is earlier; it need not be exact.
+    earliest_expiry: i64,
+}
+
+impl Default for Offsets {
+    fn default() -> Self {
+        Self {
+            topics: BTreeMap::new(),
+            oldest: i64::MAX,
+            earliest_expiry: i64::MAX,
+        }
+    }
+}
+
+impl PartialEq for Offsets {
+    fn eq(&self, other: &Self) -> bool {
+        self.topics == other.topics
+    }
 }
 
 impl Offsets {
@@ -30,18 +60,14 @@ impl Offsets {
         value: Option<&[u8]>,
     ) -> Result<(), ReplayError> {
         let Some(value) = value else {
-            if let Some(partitions) = self.topics.get_mut(topic) {
-                partitions.remove(&partition);
-                if partitions.is_empty() {
-                    self.topics.remove(topic);
-                }
-            }
+            self.remove(topic, partition);
             return Ok(());
         };
-        let (_, value): (
-            _,
-            wire::record::consumer_offsets_offset_commit::OffsetCommitValue<'_>,
-        ) = wire::decode_versioned(value)?;
+        let (_, value): (_, OffsetCommitValue<'_>) = wire::decode_versioned(value)?;
+        self.oldest = self.oldest.min(value.commit_timestamp);
+        if value.expire_timestamp >= 0 {
+            self.earliest_expiry = self.earliest_expiry.min(value.expire_timestamp);
+        }
         let committed = Committed {
             offset: value.offset,
             leader_epoch: value.leader_epoch,
@@ -58,7 +84,56 @@ impl Offsets {
         Ok(())
     }
 
+    fn remove(&mut self, topic: &str, partition: i32) {
+        let Some(partitions) = self.topics.get_mut(topic) else {
+            return;
+        };
+        partitions.remove(&partition);
+        if partitions.is_empty() {
+            self.topics.remove(topic);
+        }
+        if self.topics.is_empty() {
+            *self = Self::default();
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.topics.is_empty()
+    }
+
+    pub(crate) fn get(&self, topic: &str, partition: i32) -> Option<&Committed> {
+        self.topics.get(topic)?.get(&partition)
+    }
+
+    /// Every topic with its partitions, in order.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = (&str, &BTreeMap<i32, Committed>)> {
+        self.topics
+            .iter()
+            .map(|(name, partitions)| (name.as_ref(), partitions))
+    }
+
+    /// Every offset, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, i32, &Committed)> {
+        self.topics().flat_map(|(topic, partitions)| {
+            partitions
+                .iter()
+                .map(move |(partition, committed)| (topic, *partition, committed))
+        })
+    }
+
+    /// The partitions of one topic.
+    pub(crate) fn partitions(&self, topic: &str) -> Vec<i32> {
+        let partitions = self.topics.get(topic);
+        partitions.map_or_else(Vec::new, |partitions| partitions.keys().copied().collect())
+    }
+
+    /// No offset expires before this.
+    pub(crate) fn expiry_bound(&self, retention_ms: i64) -> i64 {
+        let by_age = self.oldest.saturating_add(retention_ms);
+        by_age.min(self.earliest_expiry)
+    }
+
+    pub(crate) fn earliest_expiry(&self) -> i64 {
+        self.earliest_expiry
     }
 }
