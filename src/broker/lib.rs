@@ -15,6 +15,7 @@
 
 mod broker;
 mod controller;
+mod duties;
 mod errand;
 mod groups;
 mod hosted;
@@ -34,8 +35,8 @@ pub use hosted::Unavailable;
 pub use node::{Node, NodeError, NodePlan};
 pub use ownership::PartitionId;
 pub use partition::{
-    AppendError, AppendOutcome, AppendRequest, FetchError, FetchRequest, Fetched, Isolation,
-    ListTarget, Listed, Partition, Portion,
+    AppendError, AppendOutcome, AppendRequest, DeleteRecordsError, FetchError, FetchRequest,
+    Fetched, Isolation, ListTarget, Listed, Partition, Portion,
 };
 pub use replica::{AppendError as ReplicaRefusal, ProducerError};
 pub use storage::StorageError;

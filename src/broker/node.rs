@@ -153,6 +153,7 @@ impl Broker {
         let receiver = plan.mesh.take(core.id());
         let running = broker.clone();
         core.spawn(async move { running.run_errands(receiver).await });
+        broker.start_duties();
         Ok(broker)
     }
 

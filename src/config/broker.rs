@@ -80,6 +80,10 @@ pub struct StorageConfig {
     pub chunks_bytes_max: u64,
     /// How often the flushed points of logs are written down.
     pub flush_checkpoint_interval_ms: u64,
+    /// How often partitions are checked for segments past their retention.
+    pub retention_check_interval_ms: u64,
+    /// How long after the start the background work begins.
+    pub task_delay_ms: u64,
     /// After how long without a write a producer's state is forgotten.
     pub producer_id_expiration_ms: u64,
 }
@@ -376,6 +380,8 @@ fn read_storage(reader: Reader<'_>) -> Result<StorageConfig, ConfigError> {
         metadata_log_dir,
         chunks_bytes_max: reader.count("forebay.memory.chunks.bytes"),
         flush_checkpoint_interval_ms: reader.count("log.flush.offset.checkpoint.interval.ms"),
+        retention_check_interval_ms: reader.count("log.retention.check.interval.ms"),
+        task_delay_ms: reader.count("log.initial.task.delay.ms"),
         producer_id_expiration_ms: reader.count("producer.id.expiration.ms"),
         log_dirs,
     })

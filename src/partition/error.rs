@@ -56,6 +56,37 @@ impl From<StorageError> for AppendError {
     }
 }
 
+/// Why records were not deleted.
+#[derive(Clone, Debug)]
+pub enum DeleteRecordsError {
+    /// The offset lies above the high watermark or is none.
+    OutOfRange,
+    /// The topic is compacted and nothing else, so its records go only when others replace them.
+    Policy,
+    /// The log cannot be changed.
+    Storage(StorageError),
+}
+
+impl fmt::Display for DeleteRecordsError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfRange => formatter.write_str("the offset is not below the high watermark"),
+            Self::Policy => formatter.write_str(
+                "cleanup.policy of the topic is compact; add delete to it, or write tombstones",
+            ),
+            Self::Storage(error) => error.fmt(formatter),
+        }
+    }
+}
+
+impl std::error::Error for DeleteRecordsError {}
+
+impl From<StorageError> for DeleteRecordsError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
 /// Why nothing was read.
 #[derive(Clone, Debug)]
 pub enum FetchError {

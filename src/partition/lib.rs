@@ -19,10 +19,11 @@ mod fetch;
 mod offsets;
 mod open;
 mod partition;
+mod retention;
 mod watch;
 
 pub use append::{AppendOutcome, AppendRequest};
-pub use error::{AppendError, FetchError};
+pub use error::{AppendError, DeleteRecordsError, FetchError};
 pub use fetch::{FetchRequest, Fetched, Isolation, Portion};
 pub use offsets::{ListTarget, Listed};
 pub use open::OpenPartition;

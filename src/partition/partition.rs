@@ -2,13 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 use base::{LeaderEpoch, Offset, TopicPartition};
 use batch::Scratch;
 use config::TopicConfig;
 use reactor::{Core, Signal};
 use replica::{Effects, Replica};
-use storage::{FlushPolicy, Log, LogConfig, LogListener, StorageError};
+use storage::{FlushPolicy, Gate, Log, LogConfig, LogListener, StorageError};
 
 /// One partition on the core that owns it. Cheap to clone; clones share the partition.
 #[derive(Clone)]
@@ -24,6 +25,9 @@ pub(crate) struct Shared {
     pub(crate) scratch: RefCell<Scratch>,
     /// Notified when readers may see more, or less, or nothing ever again.
     pub(crate) changed: Signal,
+    /// Held by whoever changes the epochs or the log's start, so that the epochs' file is written
+    /// in the order of their changes.
+    pub(crate) epochs: Gate,
     /// Nothing more is appended.
     closed: Cell<bool>,
     /// Nothing more becomes durable.
@@ -37,15 +41,23 @@ pub(crate) fn log_config(config: &TopicConfig) -> LogConfig {
     } else {
         FlushPolicy::Later {
             messages: config.flush_messages,
-            after: std::time::Duration::from_millis(config.flush_ms),
+            after: Duration::from_millis(config.flush_ms),
         }
+    };
+    // A record that must be compacted soon must not wait in the active segment (KIP-354).
+    let segment_ms = if config.cleanup_compact {
+        config.segment_ms.min(config.max_compaction_lag_ms)
+    } else {
+        config.segment_ms
     };
     LogConfig {
         segment_bytes: config.segment_bytes,
-        segment_ms: i64::try_from(config.segment_ms).unwrap_or(i64::MAX),
+        segment_ms: i64::try_from(segment_ms).unwrap_or(i64::MAX),
+        segment_jitter_ms: i64::try_from(config.segment_jitter_ms).unwrap_or(i64::MAX),
         index_interval_bytes: config.index_interval_bytes,
         segment_index_bytes: config.segment_index_bytes,
         flush,
+        file_delete_delay: Duration::from_millis(config.file_delete_delay_ms),
     }
 }
 
@@ -59,6 +71,7 @@ impl Partition {
                 config: RefCell::new(Rc::new(config)),
                 scratch: RefCell::new(Scratch::new()),
                 changed: Signal::new(),
+                epochs: Gate::default(),
                 closed: Cell::new(false),
                 ended: Cell::new(false),
             }),
@@ -119,6 +132,7 @@ impl Partition {
     pub async fn lead(&self, epoch: LeaderEpoch) -> Result<(), StorageError> {
         // A batch that comes meanwhile would be of the new epoch before the device knows it.
         let _alone = self.shared.log.hold_appends().await;
+        let _epochs = self.shared.epochs.enter().await;
         let (effects, text) = {
             let mut replica = self.shared.replica.borrow_mut();
             let effects = replica.handle_lead(epoch, &[], 1);
@@ -168,42 +182,6 @@ impl Partition {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.closed.get()
-    }
-
-    /// Forgets what is below `offset`, at the high watermark where that is -1 (KIP-107); the
-    /// first offset that can be read from then on.
-    ///
-    /// # Errors
-    /// `OutOfRange` above the high watermark.
-    pub async fn delete_records(&self, offset: Offset) -> Result<Offset, StorageError> {
-        let high_watermark = self.high_watermark();
-        let to = if offset == Offset(-1) {
-            high_watermark
-        } else {
-            offset
-        };
-        if to > high_watermark || to < Offset(0) {
-            return Err(StorageError::OutOfRange {
-                offset: to,
-                log_start: self.log_start_offset(),
-                log_end: high_watermark,
-            });
-        }
-        let _alone = self.shared.log.hold_appends().await;
-        let (effects, text) = {
-            let mut replica = self.shared.replica.borrow_mut();
-            let effects = replica.handle_log_start(to);
-            (effects, replica.epochs().encode())
-        };
-        if effects.persist_epochs {
-            self.shared.log.write_epochs(&text).await?;
-        }
-        self.shared
-            .log
-            .advance_log_start(self.log_start_offset())
-            .await?;
-        self.shared.changed.notify();
-        Ok(self.log_start_offset())
     }
 
     /// Forgets producers that were silent for `expiration_ms` (KIP-854); how many went.

@@ -15,7 +15,7 @@ use reactor::{Core, DirLock, IoErrorKind};
 use crate::engine::LogCheckpoint;
 use crate::error::StorageError;
 use crate::layout;
-use crate::lifecycle::remove_dir_slowly;
+use crate::removal::remove_dir_slowly;
 
 /// The only version of `meta.properties` that KRaft nodes write.
 const META_VERSION: &str = "1";
@@ -150,7 +150,13 @@ impl DataDir {
         let points = pick(|point| point.recovery_point);
         self.replace(layout::RECOVERY_POINTS_FILE, &points).await?;
         let starts = pick(|point| point.log_start);
-        self.replace(layout::LOG_STARTS_FILE, &starts).await
+        self.replace(layout::LOG_STARTS_FILE, &starts).await?;
+        let cleaned = logs.iter().filter(|(_, point)| point.cleaned > Offset(0));
+        let cleaned: BTreeMap<_, _> = cleaned
+            .map(|(log, point)| (log.clone(), point.cleaned))
+            .collect();
+        self.replace(layout::CLEANED_FILE, &layout::encode_offsets(&cleaned))
+            .await
     }
 
     /// Writes down the high watermarks of all cores' logs.

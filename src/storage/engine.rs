@@ -13,10 +13,12 @@ use std::time::Duration;
 use base::{Offset, TopicPartition};
 use reactor::{Buffer, Core, First, Signal, first};
 
+use crate::counters::Counters;
 use crate::error::StorageError;
 use crate::gate::Gate;
 use crate::log::{Log, LogShared};
 use crate::planted::Planted;
+use crate::removal::Discarded;
 
 /// How often idle logs are looked for and delayed flushes are made.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
@@ -40,6 +42,8 @@ pub(crate) struct EngineShared {
     memory: Gate,
     offline: RefCell<Option<StorageError>>,
     offline_signal: Signal,
+    discarded: Discarded,
+    counters: Counters,
     planted: Planted,
     stopped: Cell<bool>,
 }
@@ -51,6 +55,8 @@ pub struct LogCheckpoint {
     pub recovery_point: Offset,
     /// The first offset that can be read.
     pub log_start: Offset,
+    /// Up to here the log was compacted.
+    pub cleaned: Offset,
 }
 
 impl Engine {
@@ -66,6 +72,8 @@ impl Engine {
                 memory: Gate::default(),
                 offline: RefCell::new(None),
                 offline_signal: Signal::new(),
+                discarded: Discarded::default(),
+                counters: Counters::default(),
                 planted,
                 stopped: Cell::new(false),
             }),
@@ -157,6 +165,20 @@ impl Engine {
 
     pub(crate) fn unregister(&self, partition: &TopicPartition) {
         self.shared.logs.borrow_mut().remove(partition);
+    }
+
+    pub(crate) fn discarded(&self) -> &Discarded {
+        &self.shared.discarded
+    }
+
+    /// What this core's logs did beside appending and reading.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.shared.stopped.get()
     }
 
     pub(crate) fn note_flushed(&self) {

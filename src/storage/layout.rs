@@ -6,10 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use batch::{HEADER_BYTES, LENGTH_OVERHEAD};
 
 use base::{Offset, PartitionIndex, TopicPartition, Uuid};
+
+use crate::standing::Standing;
 
 /// The offset index's entry: `u32` relative offset, `u32` position.
 pub(crate) const INDEX_ENTRY_BYTES: usize = 8;
@@ -26,12 +29,22 @@ pub(crate) const META_FILE: &str = "meta.properties";
 pub(crate) const RECOVERY_POINTS_FILE: &str = "recovery-point-offset-checkpoint";
 /// The first valid offset of each log.
 pub(crate) const LOG_STARTS_FILE: &str = "log-start-offset-checkpoint";
+/// Up to where each log was compacted; for Kafka's tools, since each log knows it itself.
+pub(crate) const CLEANED_FILE: &str = "cleaner-offset-checkpoint";
 /// Up to where each log is known to be agreed upon by its in-sync replicas.
 pub(crate) const HIGH_WATERMARKS_FILE: &str = "replication-offset-checkpoint";
 /// Which leader wrote from which offset on; in each log's directory.
 pub(crate) const EPOCHS_FILE: &str = "leader-epoch-checkpoint";
 /// The topic's id; in each log's directory.
 pub(crate) const PARTITION_FILE: &str = "partition.metadata";
+/// What a log has promised for good; in each log's directory, forebay's own.
+pub(crate) const STANDING_FILE: &str = "forebay-standing";
+/// Follows the name of a segment's file that belongs to no log any more.
+pub(crate) const DISCARDED_SUFFIX: &str = ".deleted";
+/// Follows the name of a segment's file that compaction has not finished.
+pub(crate) const CLEANED_SUFFIX: &str = ".cleaned";
+/// Follows the name of a finished file that is about to take the place of segments.
+pub(crate) const SWAP_SUFFIX: &str = ".swap";
 /// The end of the name of a log's directory that is being removed.
 pub(crate) const DELETED_SUFFIX: &str = "-delete";
 
@@ -83,6 +96,13 @@ impl FileKind {
         let kind = kinds.find(|kind| kind.extension() == extension)?;
         Some((kind, Offset(offset)))
     }
+}
+
+/// `path` with `suffix` behind its last name.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut named = path.as_os_str().to_owned();
+    named.push(suffix);
+    PathBuf::from(named)
 }
 
 /// The partition that a directory's name says, where it is one.
@@ -179,6 +199,47 @@ pub(crate) fn decode_offsets(text: &str) -> Result<BTreeMap<TopicPartition, Offs
     } else {
         Err(offsets.len() + 3)
     }
+}
+
+/// The text of a log's standing: a version, then a word and its offsets per line.
+pub(crate) fn encode_standing(standing: &Standing) -> String {
+    let Standing {
+        log_start,
+        sealed,
+        cleaned,
+        replacing,
+    } = standing;
+    let mut text = format!("0\nlog-start {log_start}\nsealed {sealed}\ncleaned {cleaned}\n");
+    if let Some((base, end)) = replacing {
+        let written = writeln!(text, "replacing {base} {end}");
+        assert!(written.is_ok(), "a string takes every text");
+    }
+    text
+}
+
+/// Reads what [`encode_standing`] wrote.
+pub(crate) fn decode_standing(text: &str) -> Option<Standing> {
+    let mut lines = text.lines();
+    if lines.next() != Some("0") {
+        return None;
+    }
+    let mut standing = Standing::default();
+    for line in lines {
+        let (word, numbers) = line.split_once(' ')?;
+        let offset = |text: &str| text.parse().ok().filter(|at| *at >= 0).map(Offset);
+        match word {
+            "log-start" => standing.log_start = offset(numbers)?,
+            "sealed" => standing.sealed = offset(numbers)?,
+            "cleaned" => standing.cleaned = offset(numbers)?,
+            "replacing" => {
+                let (base, end) = numbers.split_once(' ')?;
+                let range = (offset(base)?, offset(end)?);
+                standing.replacing = Some(range).filter(|(base, end)| base < end);
+            }
+            _ => return None,
+        }
+    }
+    Some(standing)
 }
 
 /// The text of `partition.metadata`.

@@ -13,9 +13,11 @@
 //! - After a failed write or flush the whole directory is offline; nothing is tried twice.
 //! - An index is derived and never evidence; a fault below the recovery point is never cut away.
 //! - No borrow of a log's state outlives an await.
+//! - A log's start is durable before anything below it goes; what went never comes back.
 //!
 //! Start reading at `log.rs`, then `flusher.rs`, `reader.rs` and `recovery.rs`.
 
+mod counters;
 mod data_dir;
 mod engine;
 mod error;
@@ -29,13 +31,17 @@ mod options;
 mod planted;
 mod reader;
 mod recovery;
+mod removal;
+mod retention;
 mod roll;
 mod scan;
 mod segment;
+mod standing;
 mod state;
 mod tail;
 mod times;
 
+pub use counters::{Counters, DutyCounts};
 pub use data_dir::{DataDir, DirIdentity, FoundLog};
 pub use engine::{Engine, LogCheckpoint};
 pub use error::{Fault, StorageError};
@@ -46,6 +52,7 @@ pub use options::{FlushPolicy, LogConfig};
 pub use planted::{Planted, PlantedBug};
 pub use reader::{Piece, ReadRequest, ReadResult};
 pub use recovery::{OpenLog, RecoveryReport, RecoveryVisitor, TornTail};
+pub use retention::{RetentionEnd, RetentionLimits};
 
 #[cfg(test)]
 mod tests;

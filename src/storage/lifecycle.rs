@@ -13,7 +13,10 @@ use reactor::IoErrorKind;
 use crate::error::StorageError;
 use crate::layout::{self, FileKind};
 use crate::log::Log;
+use crate::planted::planted;
+use crate::removal::remove_dir_slowly;
 use crate::segment::{Segment, Stage};
+use crate::standing::Standing;
 use crate::state::Place;
 
 /// How many producer snapshots are kept.
@@ -33,9 +36,12 @@ impl Log {
         }
         self.flush().await?;
         self.lane().wait_idle().await;
+        let _structure = self.structure_gate().enter().await;
         let found = self.locate(offset).await?;
         let done = match found {
             Some(found) => {
+                self.promise_less(found.segment.base, found.header.base_offset)
+                    .await?;
                 self.cut(&found.segment, found.position, found.header.base_offset)
                     .await
             }
@@ -48,6 +54,18 @@ impl Log {
         let end = self.log_end();
         assert!(end <= offset, "the log ends where it was cut");
         Ok(end)
+    }
+
+    /// Before the log is cut: what is behind is neither complete nor compacted any more.
+    async fn promise_less(&self, base: Offset, end: Offset) -> Result<(), StorageError> {
+        let standing = self.standing();
+        self.write_standing(Standing {
+            log_start: standing.log_start.min(end),
+            sealed: standing.sealed.min(base),
+            cleaned: standing.cleaned.min(end),
+            replacing: None,
+        })
+        .await
     }
 
     async fn cut(
@@ -119,50 +137,118 @@ impl Log {
     }
 
     /// Moves the log's first offset forwards and removes the segments that lie below it; the new
-    /// first offset.
+    /// first offset. The offset is durable before anything is removed.
     ///
     /// # Errors
-    /// `OutOfRange` above what is durable; otherwise as the device answers.
+    /// `OutOfRange` above the log's end; otherwise as the device answers.
     pub async fn advance_log_start(&self, log_start: Offset) -> Result<Offset, StorageError> {
-        self.check_open()?;
-        let (now, durable) = (self.log_start(), self.durable_end());
-        if log_start > durable {
-            return Err(StorageError::OutOfRange {
-                offset: log_start,
-                log_start: now,
-                log_end: durable,
-            });
-        }
-        if log_start > now {
-            self.shared.state.borrow_mut().log_start = log_start;
-        }
-        self.remove_front().await?;
+        self.note_log_start(log_start).await?;
+        self.remove_below_start().await?;
         Ok(self.log_start())
     }
 
-    /// Removes sealed segments that lie wholly below the log's start.
-    async fn remove_front(&self) -> Result<(), StorageError> {
-        loop {
-            let gone = {
-                let mut state = self.shared.state.borrow_mut();
-                let start = state.log_start;
-                let first = state.segments.first_key_value();
-                let is_gone = first.is_some_and(|(_, segment)| {
-                    segment.stage.get() == Stage::Sealed
-                        && !segment.sealing.get()
-                        && segment.next_offset.get() <= start
-                });
-                if !is_gone || state.segments.len() == 1 {
-                    return Ok(());
-                }
-                state.forget_places();
-                state.segments.pop_first().map(|(_, segment)| segment)
-            };
-            if let Some(gone) = gone {
-                // A name that comes back after a crash is removed again: it lies below the start.
-                remove_segment_files(self, &gone).await?;
-            }
+    /// Moves the log's first offset forwards, durably; its files stay.
+    ///
+    /// # Errors
+    /// `OutOfRange` above the log's end; otherwise as the device answers.
+    pub async fn note_log_start(&self, log_start: Offset) -> Result<(), StorageError> {
+        self.check_open()?;
+        if log_start > self.log_end() {
+            return Err(StorageError::OutOfRange {
+                offset: log_start,
+                log_start: self.log_start(),
+                log_end: self.log_end(),
+            });
         }
+        if log_start > self.durable_end() {
+            // A log that starts behind its own end after a crash would be none.
+            self.flush_soon();
+            self.wait_durable(log_start).await?;
+        }
+        let _alone = self.structure_gate().enter().await;
+        self.check_open()?;
+        if log_start <= self.log_start() {
+            return Ok(());
+        }
+        if !planted!(self.engine().planted(), ForgetLogStart) {
+            let standing = Standing {
+                log_start,
+                ..self.standing()
+            };
+            self.write_standing(standing).await?;
+        }
+        let mut state = self.shared.state.borrow_mut();
+        state.log_start = log_start.min(state.end);
+        Ok(())
+    }
+
+    /// Removes sealed segments that lie wholly below the log's start; how many went.
+    ///
+    /// # Errors
+    /// When the device refuses; what is left is removed another time.
+    pub async fn remove_below_start(&self) -> Result<usize, StorageError> {
+        let _alone = self.structure_gate().enter().await;
+        let mut count = 0;
+        while let Some(gone) = self.pop_below_start()? {
+            let counters = self.engine().counters();
+            counters.segments_removed.increment();
+            counters.bytes_removed.add(gone.len.get());
+            // A name that comes back after a crash is removed again: it lies below the start.
+            self.discard_segment(&gone).await?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn pop_below_start(&self) -> Result<Option<Rc<Segment>>, StorageError> {
+        self.check_open()?;
+        let mut state = self.shared.state.borrow_mut();
+        let start = state.log_start;
+        let first = state.segments.first_key_value();
+        let is_gone = first
+            .is_some_and(|(_, segment)| segment.is_sealed() && segment.next_offset.get() <= start);
+        if !is_gone || state.segments.len() == 1 {
+            return Ok(None);
+        }
+        state.forget_places();
+        Ok(state.segments.pop_first().map(|(_, segment)| segment))
+    }
+
+    /// Takes the files of a segment away from the log; they go for good later.
+    pub(crate) async fn discard_segment(&self, segment: &Segment) -> Result<(), StorageError> {
+        segment.retired.set(true);
+        let path = segment.path(FileKind::Log);
+        let to = layout::with_suffix(&path, layout::DISCARDED_SUFFIX);
+        let core = self.engine().core();
+        core.rename(&path, &to).await?;
+        let delay = self.shared.state.borrow().config.file_delete_delay;
+        self.engine().discard(to, delay);
+        remove_index_files(self, segment).await
+    }
+
+    /// Begins another segment so that the active one can go; nothing when that is empty or was
+    /// appended to meanwhile.
+    ///
+    /// # Errors
+    /// When the file cannot be created.
+    pub async fn roll_at(&self, end: Offset) -> Result<(), StorageError> {
+        let alone = self.append_gate().enter().await;
+        self.check_open()?;
+        let active = self.shared.state.borrow().active();
+        if active.next_offset.get() != end || active.len.get() == 0 {
+            return Ok(());
+        }
+        self.roll().await?;
+        // Until its name is durable, the log's end is known by the old segment alone.
+        self.engine().core().sync_dir(&self.dir()).await?;
+        let begun = self.shared.state.borrow().active();
+        begun.entry_pending.set(false);
+        drop(alone);
+        while active.stage.get() != Stage::Sealed || active.sealing.get() {
+            self.check_open()?;
+            self.shared.grown.wait().await;
+        }
+        Ok(())
     }
 
     /// The segments that are complete, oldest first: base offset, bytes, greatest timestamp. What
@@ -201,6 +287,8 @@ impl Log {
         self.check_open()?;
         self.flush().await?;
         self.lane().wait_idle().await;
+        self.shared.closing.set(true);
+        let _structure = self.structure_gate().enter().await;
         for segment in self.segments() {
             self.wait_idle(&segment).await;
             if segment.stage.get() == Stage::Sealed {
@@ -223,6 +311,7 @@ impl Log {
         let _alone = self.append_gate().enter().await;
         self.check_open()?;
         self.close_now();
+        let _structure = self.structure_gate().enter().await;
         self.lane().wait_idle().await;
         for segment in self.segments() {
             self.wait_idle(&segment).await;
@@ -338,7 +427,7 @@ async fn remove_if_there(log: &Log, path: PathBuf) -> Result<(), StorageError> {
     }
 }
 
-async fn remove_index_files(log: &Log, segment: &Segment) -> Result<(), StorageError> {
+pub(crate) async fn remove_index_files(log: &Log, segment: &Segment) -> Result<(), StorageError> {
     for kind in [FileKind::Index, FileKind::TimeIndex] {
         remove_if_there(log, segment.path(kind)).await?;
     }
@@ -349,19 +438,4 @@ async fn remove_segment_files(log: &Log, segment: &Segment) -> Result<(), Storag
     segment.close();
     remove_if_there(log, segment.path(FileKind::Log)).await?;
     remove_index_files(log, segment).await
-}
-
-/// Removes a directory a file at a time, so that other tasks run in between.
-pub(crate) async fn remove_dir_slowly(
-    core: &reactor::Core,
-    dir: &std::path::Path,
-) -> Result<(), StorageError> {
-    for entry in core.list(dir).await? {
-        if !entry.is_dir {
-            core.remove_file(&dir.join(&entry.name)).await?;
-            core.yield_now().await;
-        }
-    }
-    core.remove_dir_all(dir).await?;
-    Ok(())
 }

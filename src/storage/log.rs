@@ -8,7 +8,7 @@
 //! Invariants: one task at a time is between the two steps, kept by the gate; no borrow of the
 //! state is held across an await.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -42,7 +42,11 @@ pub(crate) struct LogShared {
     durable: Signal,
     /// Held by whoever appends or cuts.
     appends: Gate,
+    /// Held by whoever takes segments out of the log or replaces them; entered after `appends`.
+    structure: Gate,
     lane: Lane,
+    /// True once the log is being closed, so that long background work gives up.
+    pub(crate) closing: Cell<bool>,
     /// Notified when a background task has changed a file's size.
     pub(crate) grown: Signal,
     listener: RefCell<Option<Weak<dyn LogListener>>>,
@@ -128,7 +132,9 @@ impl Log {
                 state: RefCell::new(state),
                 durable: Signal::new(),
                 appends: Gate::default(),
+                structure: Gate::default(),
                 lane: Lane::default(),
+                closing: Cell::new(false),
                 grown: Signal::new(),
                 listener: RefCell::new(None),
             }),
@@ -330,10 +336,10 @@ impl Log {
         }
         let last = state.end.plus(i64::from(shape.offset_count));
         let is_full = len + shape.len as u64 > u64::from(config.segment_bytes);
-        let is_old = active
-            .roll_from
-            .get()
-            .is_some_and(|from| shape.max_timestamp.0.saturating_sub(from.0) > config.segment_ms);
+        let is_old = active.roll_from.get().is_some_and(|from| {
+            let age = shape.max_timestamp.0.saturating_sub(from.0);
+            age > config.segment_ms.saturating_sub(active.jitter_ms.get())
+        });
         let entries_max = usize_from_u32(config.segment_index_bytes) / INDEX_ENTRY_BYTES;
         let indexes = active.indexes.borrow();
         let index_is_full = indexes
@@ -460,6 +466,10 @@ impl Log {
         &self.shared.appends
     }
 
+    pub(crate) fn structure_gate(&self) -> &Gate {
+        &self.shared.structure
+    }
+
     pub(crate) fn begin_flush(&self) -> FlushJob {
         self.shared.state.borrow_mut().begin_flush()
     }
@@ -507,6 +517,7 @@ impl Log {
 
     /// Tells everyone who waits that nothing more will come.
     pub(crate) fn close_now(&self) {
+        self.shared.closing.set(true);
         self.shared.state.borrow_mut().closed = true;
         self.shared.durable.notify();
         self.engine().unregister(self.partition());
@@ -558,6 +569,7 @@ impl Log {
         LogCheckpoint {
             recovery_point: recovery_point.min(state.durable.offset),
             log_start: state.log_start,
+            cleaned: state.standing.cleaned,
         }
     }
 }

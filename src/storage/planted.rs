@@ -17,6 +17,9 @@ pub enum PlantedBug {
     /// Recovery leaves stale bytes behind the cut of a torn tail.
     #[cfg(feature = "planted")]
     KeepTornTail,
+    /// The start of a log is told before it is durable.
+    #[cfg(feature = "planted")]
+    ForgetLogStart,
 }
 
 /// Which bug is switched on, if any.

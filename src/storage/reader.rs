@@ -78,13 +78,28 @@ impl Log {
     /// # Errors
     /// `OutOfRange` when the log does not have the offset, and what the disk answers.
     pub async fn read(&self, request: &ReadRequest) -> Result<ReadResult, StorageError> {
+        let result = self.read_present(request).await;
+        match &result {
+            // The segment's files went while they were being looked for.
+            Err(StorageError::Io(_)) if request.offset < self.log_start() => {
+                Err(self.out_of_range(request.offset))
+            }
+            _ => result,
+        }
+    }
+
+    fn out_of_range(&self, offset: Offset) -> StorageError {
+        StorageError::OutOfRange {
+            offset,
+            log_start: self.log_start(),
+            log_end: self.log_end(),
+        }
+    }
+
+    async fn read_present(&self, request: &ReadRequest) -> Result<ReadResult, StorageError> {
         let (log_start, log_end) = (self.log_start(), self.log_end());
         if request.offset < log_start || request.offset > log_end {
-            return Err(StorageError::OutOfRange {
-                offset: request.offset,
-                log_start,
-                log_end,
-            });
+            return Err(self.out_of_range(request.offset));
         }
         let bound = request.upper_bound.min(log_end);
         if request.offset >= bound {
@@ -386,6 +401,11 @@ impl Log {
             }
         }
         if segment.stage.get() == Stage::Sealed {
+            if segment.retired.get() {
+                indexes.note_time();
+                *segment.indexes.borrow_mut() = Some(indexes);
+                return Ok(());
+            }
             indexes.note_time();
             *segment.indexes.borrow_mut() = Some(indexes);
             self.write_indexes(segment).await?;

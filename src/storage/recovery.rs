@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use base::{Offset, TopicPartition, Uuid};
 use batch::BatchView;
-use reactor::{Core, Entry};
+use reactor::{Core, Entry, OpenMode};
 
 use crate::engine::Engine;
 use crate::error::{Fault, StorageError};
@@ -27,6 +27,7 @@ use crate::planted::planted;
 use crate::roll::create_segment;
 use crate::scan::{Scan, Scanned, view};
 use crate::segment::{Segment, Stage};
+use crate::standing::{Standing, read_standing};
 use crate::state::LogState;
 
 /// Progress is told this often, and not at all by a recovery that takes less.
@@ -93,8 +94,12 @@ struct Found {
     /// Base offset to size.
     logs: BTreeMap<Offset, u64>,
     snapshots: Vec<Offset>,
-    /// Index files whose segment is gone.
+    /// Index files whose segment is gone, and what compaction has not finished.
     strays: Vec<String>,
+    /// Files that belong to no log any more.
+    discarded: Vec<String>,
+    /// Finished files that should take the place of segments.
+    swaps: Vec<Offset>,
 }
 
 impl Found {
@@ -106,8 +111,7 @@ impl Found {
                 Some((FileKind::Log, base)) => drop(found.logs.insert(base, entry.len)),
                 Some((FileKind::Snapshot, offset)) => found.snapshots.push(offset),
                 Some((_, base)) => others.push((base, entry.name)),
-                None if entry.name.ends_with(".tmp") => found.strays.push(entry.name),
-                None => {}
+                None => found.note_other(entry.name),
             }
         }
         others.retain(|(base, _)| !found.logs.contains_key(base));
@@ -117,6 +121,19 @@ impl Found {
         found.snapshots.sort_unstable();
         found
     }
+
+    fn note_other(&mut self, name: String) {
+        if name.ends_with(".tmp") || name.ends_with(layout::CLEANED_SUFFIX) {
+            self.strays.push(name);
+        } else if name.ends_with(layout::DISCARDED_SUFFIX) {
+            self.discarded.push(name);
+        } else if let Some(of) = name.strip_suffix(layout::SWAP_SUFFIX) {
+            match FileKind::parse(of) {
+                Some((FileKind::Log, base)) => self.swaps.push(base),
+                _ => self.strays.push(name),
+            }
+        }
+    }
 }
 
 /// One recovery under way.
@@ -125,6 +142,8 @@ struct Recovery<'a> {
     dir: PathBuf,
     open: &'a OpenLog,
     visitor: &'a mut dyn RecoveryVisitor,
+    standing: Standing,
+    log_start: Offset,
     report: RecoveryReport,
     all_bytes: u64,
     told: Duration,
@@ -171,6 +190,8 @@ impl Log {
             dir,
             open,
             visitor,
+            standing: Standing::default(),
+            log_start: open.log_start,
             report: RecoveryReport::default(),
             all_bytes: 0,
             told: engine.core().now(),
@@ -224,19 +245,90 @@ async fn begin_empty(engine: &Engine, dir: &Path, base: Offset) -> Result<Segmen
 impl Recovery<'_> {
     async fn run(&mut self) -> Result<LogState, StorageError> {
         let core = self.engine.core().clone();
+        self.standing = read_standing(&core, &self.dir).await?;
         let found = Found::new(core.list(&self.dir).await?);
         for stray in &found.strays {
             core.remove_file(&self.dir.join(stray)).await?;
         }
+        for discarded in &found.discarded {
+            self.engine
+                .discard(self.dir.join(discarded), self.open.config.file_delete_delay);
+        }
+        let mut found = self.finish_replacing(found).await?;
+        self.log_start = self.open.log_start.max(self.standing.log_start);
+        self.discard_below_start(&mut found).await?;
         let segments = self.segments(&found).await?;
         let Some((first, active)) = ends(&segments) else {
-            return Err(self.missing(self.dir.clone(), 0, self.open.log_start));
+            return Err(self.missing(self.dir.clone(), 0, self.log_start));
         };
         let end = active.next_offset.get();
-        let log_start = self.open.log_start.clamp(first, end.max(first));
-        let state = LogState::new(self.open.config, segments, log_start, &active);
+        let log_start = self.log_start.clamp(first, end.max(first));
+        let mut state = LogState::new(self.open.config, segments, log_start, &active);
+        state.standing = self.standing;
         self.replay(&state, &found.snapshots).await?;
         Ok(state)
+    }
+
+    /// Takes away the segments that lie wholly below the log's start. Some of them may have been
+    /// removed already, in any order, so what is between them proves nothing.
+    async fn discard_below_start(&mut self, found: &mut Found) -> Result<(), StorageError> {
+        loop {
+            let mut bases = found.logs.keys().copied();
+            let (Some(first), Some(second)) = (bases.next(), bases.next()) else {
+                return Ok(());
+            };
+            if second > self.log_start {
+                return Ok(());
+            }
+            found.logs.remove(&first);
+            self.discard_found(first).await?;
+        }
+    }
+
+    /// Takes the files of a segment that was found away from the log.
+    async fn discard_found(&self, base: Offset) -> Result<(), StorageError> {
+        let core = self.engine.core();
+        let path = self.dir.join(FileKind::Log.name(base));
+        let to = layout::with_suffix(&path, layout::DISCARDED_SUFFIX);
+        core.rename(&path, &to).await?;
+        self.engine.discard(to, self.open.config.file_delete_delay);
+        for kind in [FileKind::Index, FileKind::TimeIndex] {
+            remove_if_there(core, &self.dir.join(kind.name(base))).await?;
+        }
+        Ok(())
+    }
+
+    /// Finishes the replacement that was under way when the process died. Where the new file had
+    /// its name, it was whole; where not, the old segments are all still there.
+    async fn finish_replacing(&mut self, mut found: Found) -> Result<Found, StorageError> {
+        let core = self.engine.core().clone();
+        for base in std::mem::take(&mut found.swaps) {
+            let path = self.dir.join(FileKind::Log.name(base));
+            let swap = layout::with_suffix(&path, layout::SWAP_SUFFIX);
+            let Some((_, end)) = self.standing.replacing.filter(|(from, _)| *from == base) else {
+                return Err(StorageError::Metadata {
+                    path: swap,
+                    reason: "compaction by another program was interrupted; let that program \
+                             finish it, or remove the file if its segments are all there"
+                        .to_owned(),
+                });
+            };
+            let replaced: Vec<Offset> = found.logs.range(base..end).map(|(at, _)| *at).collect();
+            for old in replaced.into_iter().filter(|old| *old > base) {
+                self.discard_found(old).await?;
+                found.logs.remove(&old);
+            }
+            for kind in [FileKind::Index, FileKind::TimeIndex] {
+                // They describe what is replaced.
+                remove_if_there(&core, &self.dir.join(kind.name(base))).await?;
+            }
+            core.sync_dir(&self.dir).await?;
+            core.rename(&swap, &path).await?;
+            core.sync_dir(&self.dir).await?;
+            let len = core.open(&path, OpenMode::ReadOnly).await?.len().await?;
+            found.logs.insert(base, len);
+        }
+        Ok(found)
     }
 
     /// The log's segments; the last one is active, and all is on the device.
@@ -245,10 +337,10 @@ impl Recovery<'_> {
         found: &Found,
     ) -> Result<BTreeMap<Offset, Rc<Segment>>, StorageError> {
         if found.logs.is_empty() {
-            if self.open.recovery_point > self.open.log_start {
-                return Err(self.missing(self.dir.clone(), 0, self.open.log_start));
+            if self.open.recovery_point > self.log_start {
+                return Err(self.missing(self.dir.clone(), 0, self.log_start));
             }
-            let base = self.open.log_start;
+            let base = self.log_start;
             let segment = Rc::new(begin_empty(self.engine, &self.dir, base).await?);
             return Ok(BTreeMap::from([(base, segment)]));
         }
@@ -258,9 +350,13 @@ impl Recovery<'_> {
         let nexts: Vec<Option<Offset>> = nexts.chain([None]).collect();
         // Where the recovery point is the very end of a segment, the next one may have been begun
         // later, and the segment not yet cut to size.
-        let is_trusted = |next: Option<Offset>| {
-            next.is_some_and(|next| self.open.clean || next < self.open.recovery_point)
-        };
+        let (clean, point, sealed) = (
+            self.open.clean,
+            self.open.recovery_point,
+            self.standing.sealed,
+        );
+        let is_trusted =
+            |next: Option<Offset>| next.is_some_and(|next| clean || next < point || next <= sealed);
         let unread = bases
             .iter()
             .zip(&nexts)
@@ -270,7 +366,7 @@ impl Recovery<'_> {
         for ((base, len), next) in bases.iter().zip(nexts) {
             let segment = Rc::new(Segment::found(&self.dir, *base));
             segments.insert(*base, Rc::clone(&segment));
-            let trusted = next.filter(|next| self.open.clean || *next < self.open.recovery_point);
+            let trusted = next.filter(|next| is_trusted(Some(*next)));
             if let Some(next) = trusted {
                 segment.len.set(*len);
                 segment.flushed.set(*len);
@@ -476,12 +572,7 @@ impl Recovery<'_> {
         active.stage.set(Stage::Active);
         for kind in [FileKind::Index, FileKind::TimeIndex] {
             // They come again when the segment is sealed; until then nobody believes them.
-            match core.remove_file(&active.path(kind)).await {
-                Err(error) if error.kind != reactor::IoErrorKind::NotFound => {
-                    return Err(error.into());
-                }
-                _ => {}
-            }
+            remove_if_there(core, &active.path(kind)).await?;
         }
         core.sync_dir(&self.dir).await?;
         Ok(())
@@ -565,6 +656,13 @@ impl Recovery<'_> {
             offset,
             fault: Fault::Missing,
         }
+    }
+}
+
+async fn remove_if_there(core: &Core, path: &Path) -> Result<(), StorageError> {
+    match core.remove_file(path).await {
+        Err(error) if error.kind != reactor::IoErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
     }
 }
 

@@ -37,6 +37,10 @@ impl Log {
             assert!(old.next_offset.get() == base && old.base < base);
             old.stage.set(Stage::Sealing);
             state.tail.clear_spare();
+            let jitter_max = state.config.segment_jitter_ms.min(state.config.segment_ms);
+            let jitter =
+                self.engine().core().entropy() % u64::try_from(jitter_max.max(1)).unwrap_or(1);
+            segment.jitter_ms.set(i64::try_from(jitter).unwrap_or(0));
             state.segments.insert(base, segment);
             state.check();
             old

@@ -47,6 +47,14 @@ pub(crate) struct Segment {
     pub(crate) growing: Cell<bool>,
     /// True while a task seals it.
     pub(crate) sealing: Cell<bool>,
+    /// True once its files belong to no log or to another segment: nothing is written there.
+    pub(crate) retired: Cell<bool>,
+    /// A sealed segment's largest timestamp, once it was asked for; none where it has none.
+    pub(crate) largest: Cell<Option<Option<Timestamp>>>,
+    /// When retention first looked at it, for records without a time.
+    pub(crate) seen_at: Cell<Option<Timestamp>>,
+    /// What is taken off `segment.ms` for this segment, so that not all roll at once.
+    pub(crate) jitter_ms: Cell<i64>,
     /// The time that `segment.ms` counts from: the first batch's, else that of the creation.
     pub(crate) roll_from: Cell<Option<Timestamp>>,
     /// Always there for the active segment, loaded when needed for the others.
@@ -79,9 +87,18 @@ impl Segment {
             entry_pending: Cell::new(false),
             growing: Cell::new(false),
             sealing: Cell::new(false),
+            retired: Cell::new(false),
+            largest: Cell::new(None),
+            seen_at: Cell::new(None),
+            jitter_ms: Cell::new(0),
             roll_from: Cell::new(None),
             indexes: RefCell::new(None),
         }
+    }
+
+    /// True when the segment never changes again.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.stage.get() == Stage::Sealed && !self.sealing.get()
     }
 
     /// The path of this segment's file of `kind`.

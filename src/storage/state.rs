@@ -11,6 +11,7 @@ use base::Offset;
 
 use crate::options::LogConfig;
 use crate::segment::Segment;
+use crate::standing::Standing;
 use crate::tail::{PendingWrites, Tail};
 
 /// How many places of sequential readers are remembered per log.
@@ -62,6 +63,8 @@ pub(crate) struct LogState {
     pub(crate) segments: BTreeMap<Offset, Rc<Segment>>,
     pub(crate) tail: Tail,
     pub(crate) log_start: Offset,
+    /// What was promised for good.
+    pub(crate) standing: Standing,
     pub(crate) end: Offset,
     pub(crate) durable: Place,
     /// Where recent readers will go on.
@@ -93,6 +96,7 @@ impl LogState {
             segments,
             tail: Tail::default(),
             log_start,
+            standing: Standing::default(),
             end,
             durable: Place {
                 offset: end,

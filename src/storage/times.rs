@@ -28,6 +28,9 @@ impl Log {
             if segment.base >= bound {
                 return Ok(None);
             }
+            if segment.retired.get() {
+                continue;
+            }
             self.ensure_indexes(&segment).await?;
             let (max, floor) = {
                 let indexes = segment.indexes.borrow();
@@ -101,6 +104,9 @@ impl Log {
         for segment in self.segments() {
             if segment.base >= bound {
                 break;
+            }
+            if segment.retired.get() {
+                continue;
             }
             self.ensure_indexes(&segment).await?;
             let max = {

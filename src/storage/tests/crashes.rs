@@ -8,6 +8,7 @@ use base::{Offset, Random};
 use reactor::sim::{Faults, Node, NodeOptions, World};
 
 use super::model::{Model, append, open, read_all};
+use super::seeds;
 use crate::{LogConfig, Planted};
 
 /// What survives the process: the model, and what went wrong.
@@ -93,20 +94,6 @@ fn world(seed: u64) -> (World, Node) {
     options.chunks_bytes_max = 512 << 10;
     let node = world.add_node(options);
     (world, node)
-}
-
-/// The seeds to run: `SEED=17` replays one, `SEEDS=5000` runs so many.
-fn seeds(all: std::ops::RangeInclusive<u64>) -> std::ops::RangeInclusive<u64> {
-    let number = |name| {
-        std::env::var(name)
-            .ok()
-            .and_then(|text| text.parse::<u64>().ok())
-    };
-    match (number("SEED"), number("SEEDS")) {
-        (Some(one), _) => one..=one,
-        (None, Some(count)) => 1..=count,
-        (None, None) => all,
-    }
 }
 
 /// Runs one seed of lives and power cuts; what went wrong.

@@ -4,5 +4,20 @@ mod crashes;
 mod damage;
 mod kernel;
 mod model;
+mod retention;
 mod round_trips;
 mod units;
+
+/// The seeds to run: `SEED=17` replays one, `SEEDS=5000` runs so many.
+pub(crate) fn seeds(all: std::ops::RangeInclusive<u64>) -> std::ops::RangeInclusive<u64> {
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
+    match (number("SEED"), number("SEEDS")) {
+        (Some(one), _) => one..=one,
+        (None, Some(count)) => 1..=count,
+        (None, None) => all,
+    }
+}

@@ -1,0 +1,52 @@
+//! What a core's logs did beside appending and reading.
+
+use metrics::Counter;
+
+/// The counters of one core; each only rises.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Segments that retention or DeleteRecords took.
+    pub segments_removed: Counter,
+    /// The bytes of those segments.
+    pub bytes_removed: Counter,
+    /// Runs of compaction that came to their end.
+    pub compactions: Counter,
+    /// Bytes that compaction read.
+    pub compaction_bytes_read: Counter,
+    /// Bytes that compaction wrote.
+    pub compaction_bytes_written: Counter,
+    /// Records that compaction dropped.
+    pub compaction_records_dropped: Counter,
+}
+
+/// The counters at one moment; may travel to another core.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DutyCounts {
+    /// See [`Counters::segments_removed`].
+    pub segments_removed: u64,
+    /// See [`Counters::bytes_removed`].
+    pub bytes_removed: u64,
+    /// See [`Counters::compactions`].
+    pub compactions: u64,
+    /// See [`Counters::compaction_bytes_read`].
+    pub compaction_bytes_read: u64,
+    /// See [`Counters::compaction_bytes_written`].
+    pub compaction_bytes_written: u64,
+    /// See [`Counters::compaction_records_dropped`].
+    pub compaction_records_dropped: u64,
+}
+
+impl Counters {
+    /// The values at this moment.
+    #[must_use]
+    pub fn counts(&self) -> DutyCounts {
+        DutyCounts {
+            segments_removed: self.segments_removed.get(),
+            bytes_removed: self.bytes_removed.get(),
+            compactions: self.compactions.get(),
+            compaction_bytes_read: self.compaction_bytes_read.get(),
+            compaction_bytes_written: self.compaction_bytes_written.get(),
+            compaction_records_dropped: self.compaction_records_dropped.get(),
+        }
+    }
+}
