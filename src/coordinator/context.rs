@@ -59,6 +59,11 @@ impl Context<'_> {
         self.timers.set(timer_key(group, member, kind), at);
     }
 
+    /// Whether this timer is set.
+    pub(crate) fn has_timer(&self, group: &Group, member: &Arc<str>, kind: TimerKind) -> bool {
+        self.timers.contains(&timer_key(group, member, kind))
+    }
+
     /// Takes a timer back.
     pub(crate) fn cancel_timer(&mut self, group: &Group, member: &Arc<str>, kind: TimerKind) {
         self.timers.cancel(&timer_key(group, member, kind));

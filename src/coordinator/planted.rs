@@ -14,6 +14,8 @@ pub enum PlantedBug {
     StaleGenerationAccepted,
     /// Offsets expire although members of the group use them.
     ExpiredInUse,
+    /// A consumer group's member gets partitions that another member still holds.
+    UnreleasedAssigned,
 }
 
 /// Whether `$planted` holds the bug `$bug`; false, at no cost, without the feature.

@@ -59,6 +59,10 @@ impl Timers {
         }
     }
 
+    pub(crate) fn contains(&self, key: &TimerKey) -> bool {
+        self.times.contains_key(key)
+    }
+
     /// When the next one is due.
     pub(crate) fn next(&self) -> Option<Duration> {
         self.due.first().map(|(at, _)| *at)

@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use base::Timestamp;
 
+pub(crate) use check::decode_subscription;
 pub(crate) use member::Member;
 pub(crate) use state::{ClassicGroup, State};
 

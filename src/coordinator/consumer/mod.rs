@@ -1,145 +1,141 @@
 //! Groups of KIP-848: one heartbeat, assignments made here, moved step by step.
 //!
-//! The rest of the room enters through the functions of this file.
+//! Vocabulary: the *group epoch* counts what members want and what topics there are; the *target*
+//! is who shall hold what at such an epoch, the *current* assignment of a member what it holds on
+//! its way there; a member's own epoch is that of the target it has come to. A partition that a
+//! member must give back stays its own until it says that it has given it back.
+//!
+//! Invariants: a partition has at most one owner; members whose share does not change are not
+//! disturbed by those whose share does; a heartbeat that is refused changes nothing.
+//!
+//! The rest of the room enters through the functions of this file. Start reading at `heartbeat.rs`,
+//! then `reconcile.rs`.
 
-use wire::ConsumerOffsetsKey;
+mod advance;
+mod assignor;
+mod assignor_general;
+mod assignor_range;
+mod assignor_uniform;
+mod check;
+mod classic_member;
+mod describe;
+mod embedded;
+mod emit;
+mod heartbeat;
+mod leave;
+mod member;
+mod migrate;
+mod partitions;
+mod reconcile;
+mod refuse;
+mod regex;
+mod replay;
+mod resolve;
+mod state;
+mod subscription;
+mod target;
 
-use base::ErrorCode;
+use std::sync::Arc;
+
+pub(crate) use check::{check_commit, check_fetch};
+pub(crate) use classic_member::{classic_heartbeat, classic_join, classic_leave, classic_sync};
+pub(crate) use describe::describe;
+pub(crate) use heartbeat::heartbeat;
+pub(crate) use leave::timer;
+pub(crate) use replay::{replay, replay_classic};
+pub(crate) use state::ConsumerGroup;
+
+use member::MemberState;
 
 use crate::context::Context;
-use crate::group::Group;
-use crate::timers::TimerKey;
-use crate::{
-    Ask, Caller, ConsumerDescription, ConsumerHeartbeatAsk, HeartbeatAsk, JoinAsk, LeaveAsk,
-    OffsetCommitAsk, OffsetFetchAsk, Refusal, ReplayError, SyncAsk, Topics,
-};
+use crate::group::{Group, Kind};
+use crate::timeline::TimelineCause;
+use crate::timers::TimerKind;
 
-/// A group of KIP-848.
-#[derive(Debug, Default)]
-pub(crate) struct ConsumerGroup {}
-
-/// Applies a record of kinds 3 to 8 and 16. A group of the other kind becomes a consumer group by
-/// the first record that tells of one, and a classic one again by the tombstone of its metadata.
-pub(crate) fn replay(
-    _group: &mut Group,
-    _key: &ConsumerOffsetsKey<'_>,
-    _value: Option<&[u8]>,
-) -> Result<(), ReplayError> {
-    Ok(())
+/// The consumer group that this group is.
+fn of(group: &Group) -> &ConsumerGroup {
+    match &group.kind {
+        Kind::Consumer(consumer) => consumer,
+        Kind::Classic(_) => unreachable!("only consumer groups come here"),
+    }
 }
 
-/// Applies a record of kind 2 (classic group metadata) to a consumer group.
-pub(crate) fn replay_classic(_group: &mut Group, _value: Option<&[u8]>) -> Result<(), ReplayError> {
-    Ok(())
+/// The consumer group that this group is, for what is live only.
+fn of_mut(group: &mut Group) -> &mut ConsumerGroup {
+    match &mut group.kind {
+        Kind::Consumer(consumer) => consumer,
+        Kind::Classic(_) => unreachable!("only consumer groups come here"),
+    }
 }
 
-/// ConsumerGroupHeartbeat, to a group of either kind.
-pub(crate) fn heartbeat(
-    ctx: &mut Context<'_>,
-    _group: &mut Group,
-    caller: Caller,
-    ask: ConsumerHeartbeatAsk,
-) {
-    refuse(ctx, caller, &Ask::ConsumerHeartbeat(ask));
+/// The group was read from its log: members get fresh sessions, whatever the clock did meanwhile.
+pub(crate) fn loaded(ctx: &mut Context<'_>, group: &mut Group) {
+    let members = of(group).members.iter();
+    let members: Vec<(Arc<str>, bool, i32)> = members
+        .map(|(id, member)| {
+            let is_unrevoked = member.assignment.state == MemberState::UnrevokedPartitions;
+            let is_timed = is_unrevoked && !member.is_classic();
+            (
+                Arc::clone(id),
+                is_timed,
+                member.metadata.rebalance_timeout_ms,
+            )
+        })
+        .collect();
+    for (id, is_timed, rebalance_timeout_ms) in &members {
+        advance::renew_session(ctx, group, id);
+        if *is_timed {
+            let timeout = advance::milliseconds(*rebalance_timeout_ms);
+            advance::set_timer(ctx, group, id, TimerKind::Rebalance, timeout);
+        }
+    }
+    if !members.is_empty() {
+        subscription::note(ctx, group, TimelineCause::Loaded, "", "");
+    }
+    topics_changed(ctx, group);
 }
-
-/// A classic member joins a consumer group that has members.
-pub(crate) fn classic_join(
-    ctx: &mut Context<'_>,
-    _group: &mut Group,
-    caller: Caller,
-    ask: JoinAsk,
-) {
-    refuse(ctx, caller, &Ask::Join(ask));
-}
-
-/// A classic member of a consumer group wants its assignment.
-pub(crate) fn classic_sync(
-    ctx: &mut Context<'_>,
-    _group: &mut Group,
-    caller: Caller,
-    ask: SyncAsk,
-) {
-    refuse(ctx, caller, &Ask::Sync(ask));
-}
-
-/// A classic member of a consumer group is alive.
-pub(crate) fn classic_heartbeat(
-    ctx: &mut Context<'_>,
-    _group: &mut Group,
-    caller: Caller,
-    ask: HeartbeatAsk,
-) {
-    refuse(ctx, caller, &Ask::Heartbeat(ask));
-}
-
-/// Members leave a consumer group by LeaveGroup: classic ones, or an administrator has them leave.
-pub(crate) fn classic_leave(
-    ctx: &mut Context<'_>,
-    _group: &mut Group,
-    caller: Caller,
-    ask: LeaveAsk,
-) {
-    refuse(ctx, caller, &Ask::Leave(ask));
-}
-
-fn refuse(ctx: &mut Context<'_>, caller: Caller, ask: &Ask) {
-    let refusal = Refusal::from(ErrorCode::UnsupportedVersion);
-    ctx.answer(caller, ask.refused(refusal));
-}
-
-/// What is in the group.
-pub(crate) fn describe(_ctx: &Context<'_>, _group: &Group) -> Result<ConsumerDescription, Refusal> {
-    Err(ErrorCode::UnsupportedVersion.into())
-}
-
-/// The group was read from its log.
-pub(crate) fn loaded(_ctx: &mut Context<'_>, _group: &mut Group) {}
-
-/// A timer of the group or of a member has fired.
-pub(crate) fn timer(_ctx: &mut Context<'_>, _group: &mut Group, _key: &TimerKey) {}
 
 /// The cluster's topics changed.
-pub(crate) fn topics_changed(_ctx: &mut Context<'_>, _group: &mut Group) {}
-
-/// Whether these offsets may be committed.
-pub(crate) fn check_commit(
-    _group: &ConsumerGroup,
-    _topics: &Topics,
-    _ask: &OffsetCommitAsk,
-) -> Result<(), Refusal> {
-    Ok(())
-}
-
-/// Whether offsets may be fetched by whoever asks.
-pub(crate) fn check_fetch(_group: &ConsumerGroup, _ask: &OffsetFetchAsk) -> Result<(), Refusal> {
-    Ok(())
+pub(crate) fn topics_changed(ctx: &mut Context<'_>, group: &mut Group) {
+    of_mut(group).is_stale = true;
+    resolve::schedule(ctx, group);
 }
 
 /// Whether a member reads this topic.
-pub(crate) fn is_subscribed(_group: &ConsumerGroup, _topic: &str) -> bool {
-    true
+pub(crate) fn is_subscribed(group: &ConsumerGroup, topic: &str) -> bool {
+    group.is_subscribed(topic)
 }
 
 /// Whether the group has no members.
-pub(crate) fn is_empty(_group: &ConsumerGroup) -> bool {
-    false
+pub(crate) fn is_empty(group: &ConsumerGroup) -> bool {
+    group.members.is_empty()
 }
 
 /// Kafka's name of the group's state.
-pub(crate) fn state_name(_group: &ConsumerGroup) -> &'static str {
-    "Stable"
+pub(crate) fn state_name(group: &ConsumerGroup) -> &'static str {
+    group.state_name()
 }
 
 /// The group's epoch and how many members it has.
-pub(crate) fn figures(_group: &ConsumerGroup) -> (i32, usize) {
-    (0, 0)
+pub(crate) fn figures(group: &ConsumerGroup) -> (i32, usize) {
+    (group.epoch, group.members.len())
 }
 
 /// Writes that there is no consumer group of this name any more; the kind is classic afterwards.
-pub(crate) fn tombstones(_ctx: &mut Context<'_>, _group: &mut Group) {}
+pub(crate) fn tombstones(ctx: &mut Context<'_>, group: &mut Group) {
+    assert!(
+        of(group).members.is_empty(),
+        "only an empty group is removed"
+    );
+    let no_member = Arc::clone(ctx.no_member);
+    ctx.cancel_timer(group, &no_member, TimerKind::Regex);
+    emit::group_gone(ctx, group);
+}
 
 /// Whether the log says the same of both.
-pub(crate) fn is_durably_equal(_left: &ConsumerGroup, _right: &ConsumerGroup) -> bool {
-    true
+pub(crate) fn is_durably_equal(left: &ConsumerGroup, right: &ConsumerGroup) -> bool {
+    left.is_durably_equal(right)
 }
+
+#[cfg(test)]
+mod tests;
