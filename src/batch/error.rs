@@ -4,6 +4,7 @@
 //! variant, so that no two faults with different codes share one.
 
 use crate::codec::CodecError;
+use crate::legacy::LegacyFault;
 use base::{Offset, ProducerId, Timestamp};
 
 /// Why bytes are not a batch, or not one that may be appended.
@@ -83,6 +84,8 @@ pub enum BatchError {
     TrailingBytes,
     /// Some records are well formed, but the topic does not take them; none was appended.
     Refused(Refusals),
+    /// A message of a format before record batches is not one that can be taken.
+    Legacy(LegacyFault),
 }
 
 /// What is wrong with the structure of one record.
@@ -242,6 +245,7 @@ impl std::fmt::Display for BatchError {
                 out.write_str("the record batch goes on behind the last record it claims")
             }
             Self::Refused(refusals) => refusals.fmt(out),
+            Self::Legacy(fault) => write!(out, "the message set is refused: {fault}"),
         }
     }
 }

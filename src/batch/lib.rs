@@ -1,4 +1,5 @@
-//! Record batches of format version 2 (KIP-98): the unit in which records travel and rest.
+//! Record batches of format version 2 (KIP-98): the unit in which records travel and rest, and in
+//! `legacy` the message sets of old clients, converted from and to batches.
 //!
 //! Vocabulary: a *batch* is a header of 61 bytes and a *body*, the records one behind the other,
 //! compressed as a whole or not; a *view* borrows one whole batch; *stamping* writes into a
@@ -16,6 +17,7 @@ mod codec;
 mod control;
 mod error;
 mod layout;
+pub mod legacy;
 mod records;
 mod scratch;
 mod source;

@@ -25,6 +25,8 @@ impl From<RecordFault> for SourceError {
 pub(crate) trait Source {
     fn byte(&mut self) -> Result<u8, SourceError>;
     fn skip(&mut self, count: usize) -> Result<(), SourceError>;
+    /// Appends the next `count` bytes to `target`, which grows only by bytes that are there.
+    fn copy(&mut self, count: usize, target: &mut Vec<u8>) -> Result<(), SourceError>;
     fn position(&self) -> u64;
     fn at_end(&mut self) -> Result<bool, SourceError>;
 
@@ -137,6 +139,11 @@ impl Source for SliceSource<'_> {
         self.take(count).map(|_| ())
     }
 
+    fn copy(&mut self, count: usize, target: &mut Vec<u8>) -> Result<(), SourceError> {
+        target.extend_from_slice(self.take(count)?);
+        Ok(())
+    }
+
     #[inline]
     fn position(&self) -> u64 {
         (self.len - self.rest.len()) as u64
@@ -201,6 +208,22 @@ impl Source for StreamSource<'_> {
                 return Err(RecordFault::Truncated.into());
             }
             let step = left.min(self.end - self.start);
+            self.start += step;
+            left -= step;
+        }
+        self.position += count as u64;
+        Ok(())
+    }
+
+    fn copy(&mut self, count: usize, target: &mut Vec<u8>) -> Result<(), SourceError> {
+        let mut left = count;
+        while left > 0 {
+            if self.start == self.end && !self.refill()? {
+                return Err(RecordFault::Truncated.into());
+            }
+            let step = left.min(self.end - self.start);
+            let seen = self.window.get(self.start..self.start + step);
+            target.extend_from_slice(seen.unwrap_or_default());
             self.start += step;
             left -= step;
         }

@@ -7,6 +7,7 @@
 //! becomes UNKNOWN_SERVER_ERROR, at which producers give up without knowing whether they wrote.
 
 use base::ErrorCode;
+use batch::legacy::LegacyFault;
 use batch::{BatchError, CodecError, RecordFault, Refusals};
 use broker::{
     AppendError, ControllerError, FetchError, ProducerError, ReplicaRefusal, StorageError,
@@ -97,7 +98,9 @@ fn of_batch(error: &BatchError) -> ErrorCode {
             fault: RecordFault::TooLarge { .. },
             ..
         } => ErrorCode::MessageTooLarge,
-        BatchError::UnknownCodec { .. } => ErrorCode::UnsupportedCompressionType,
+        BatchError::UnknownCodec { .. } | BatchError::Legacy(LegacyFault::CodecTooNew) => {
+            ErrorCode::UnsupportedCompressionType
+        }
         BatchError::Refused(Refusals {
             has_timestamp: true,
             ..
@@ -113,6 +116,7 @@ fn of_batch(error: &BatchError) -> ErrorCode {
         | BatchError::Sequence { .. }
         | BatchError::Record { .. }
         | BatchError::TrailingBytes
+        | BatchError::Legacy(_)
         | BatchError::Refused(_) => ErrorCode::InvalidRecord,
     }
 }

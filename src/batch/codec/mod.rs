@@ -12,6 +12,7 @@ mod zstandard;
 
 pub use error::CodecError;
 pub(crate) use inflater::Inflater;
+pub(crate) use lz4::{break_legacy as break_legacy_lz4, mend_legacy as mend_legacy_lz4};
 
 /// A compression codec of record batches, with the number it has in the attributes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

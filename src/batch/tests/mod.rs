@@ -3,6 +3,7 @@
 mod builder_tests;
 mod codec_tests;
 mod golden_tests;
+mod legacy_tests;
 mod validate_tests;
 
 use crate::{BatchBuilder, BatchOptions, BatchView, Codec, Header, Rules, next_batch};
@@ -26,7 +27,12 @@ pub(crate) fn view(bytes: &[u8]) -> BatchView<'_> {
 
 /// The golden batch of this name, as Kafka 4.3.1's own classes built it.
 pub(crate) fn golden(name: &str) -> Vec<u8> {
-    let lines = include_str!("golden.txt").lines();
+    golden_of(include_str!("golden.txt"), name)
+}
+
+/// The bytes of this name in a file of golden bytes.
+pub(crate) fn golden_of(file: &str, name: &str) -> Vec<u8> {
+    let lines = file.lines();
     let mut pairs = lines.filter_map(|line| line.split_once(' '));
     let (_, hex) = pairs.find(|(known, _)| *known == name).unwrap();
     let digits: Vec<u8> = hex
