@@ -74,6 +74,19 @@ impl File {
         on_twin!(self, file => file.read_at(position, len).await)
     }
 
+    /// `len` bytes from `position` if the page cache has them all; nothing where the disk would
+    /// have to be asked. Only for files that nobody writes any more: the page cache does not know
+    /// of direct writes under way.
+    #[must_use]
+    pub fn read_cached(&self, position: u64, len: usize) -> Option<Bytes> {
+        match &self.twin {
+            Twin::Kernel(file) => file.read_cached(position, len),
+            // The simulated machine has no page cache.
+            #[cfg(feature = "sim")]
+            Twin::Sim(_) => None,
+        }
+    }
+
     /// Waits until everything written before this call is on the device (fdatasync).
     ///
     /// # Errors

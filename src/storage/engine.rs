@@ -19,6 +19,7 @@ use crate::gate::Gate;
 use crate::log::{Log, LogShared};
 use crate::planted::Planted;
 use crate::removal::Discarded;
+use crate::windows::Windows;
 
 /// How often idle logs are looked for and delayed flushes are made.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
@@ -40,6 +41,7 @@ pub(crate) struct EngineShared {
     /// One log at a time gathers memory beyond what is free, so that two never wait for each
     /// other's half.
     memory: Gate,
+    windows: Windows,
     offline: RefCell<Option<StorageError>>,
     offline_signal: Signal,
     discarded: Discarded,
@@ -70,6 +72,7 @@ impl Engine {
                 logs: RefCell::new(BTreeMap::new()),
                 flushed: Signal::new(),
                 memory: Gate::default(),
+                windows: Windows::default(),
                 offline: RefCell::new(None),
                 offline_signal: Signal::new(),
                 discarded: Discarded::default(),
@@ -183,6 +186,10 @@ impl Engine {
 
     pub(crate) fn note_flushed(&self) {
         self.shared.flushed.notify();
+    }
+
+    pub(crate) fn windows(&self) -> &Windows {
+        &self.shared.windows
     }
 
     pub(crate) fn memory_gate(&self) -> &Gate {

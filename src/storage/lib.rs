@@ -40,6 +40,7 @@ mod standing;
 mod state;
 mod tail;
 mod times;
+mod windows;
 
 pub use counters::{Counters, DutyCounts};
 pub use data_dir::{DataDir, DirIdentity, FoundLog};

@@ -85,6 +85,7 @@ impl Log {
         };
         for gone in behind.iter().rev() {
             self.wait_idle(gone).await;
+            self.engine().windows().forget(gone);
             remove_segment_files(self, gone).await?;
         }
         if !behind.is_empty() {
@@ -99,6 +100,7 @@ impl Log {
         segment.len.set(position);
         segment.flushed.set(position);
         segment.allocated.set(position);
+        self.engine().windows().forget(segment);
         segment
             .next_offset
             .set(if position == 0 { segment.base } else { end });
@@ -217,6 +219,7 @@ impl Log {
     /// Takes the files of a segment away from the log; they go for good later.
     pub(crate) async fn discard_segment(&self, segment: &Segment) -> Result<(), StorageError> {
         segment.retired.set(true);
+        self.engine().windows().forget(segment);
         let path = segment.path(FileKind::Log);
         let to = layout::with_suffix(&path, layout::DISCARDED_SUFFIX);
         let core = self.engine().core();

@@ -19,9 +19,10 @@ use crate::log::Log;
 use crate::scan::{HeaderView, Scan, Scanned, header_view};
 use crate::segment::{Segment, Stage};
 use crate::state::Place;
+use crate::windows::{WINDOW_BYTES, Windows};
 
 /// How much of an active segment's older part one read takes from the disk.
-const DISK_READ_BYTES_MAX: u64 = 1 << 20;
+const DISK_READ_BYTES_MAX: u64 = 2 * WINDOW_BYTES;
 
 /// What to read.
 #[derive(Clone, Copy, Debug)]
@@ -198,6 +199,15 @@ impl Log {
             .min(hot_start)
             .max(first_end);
         let cold_end = cold_end.min(end);
+        let range = start..cold_end;
+        // A batch larger than all windows together is read at once, as what is not flushed.
+        if cold_end - start <= DISK_READ_BYTES_MAX && Windows::reach(segment, &range) {
+            let windows = self.engine().windows();
+            if let Some(parts) = windows.read(self.engine().core(), segment, range).await {
+                let pieces = parts.into_iter().map(Piece::Memory).collect();
+                return Ok((pieces, cold_end - start));
+            }
+        }
         let file = segment.file(self.engine().core()).await?;
         let len = usize_from_u64(cold_end - start);
         let bytes = self.read_cold(&file, segment, start, len).await?;

@@ -143,8 +143,22 @@ impl<'a> Scan<'a> {
         if let Some(found) = self.in_memory(len) {
             return Ok(found);
         }
+        if let Some(found) = self
+            .engine
+            .windows()
+            .peek(&self.segment, self.position, len)
+        {
+            return Ok(found);
+        }
         let file = self.segment.file(self.engine.core()).await?;
         let wanted = len.max(window).min(left);
+        if self.segment.is_sealed()
+            && let Some(found) = file.read_cached(self.position, wanted)
+        {
+            self.window = found;
+            self.window_start = self.position;
+            return Ok(self.window.slice(0..len));
+        }
         self.window = file.read_at(self.position, wanted).await?;
         self.window_start = self.position;
         let have = self.window.len().min(len);

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use base::BLOCK_SIZE;
 use io_uring::{opcode, types};
@@ -20,6 +21,8 @@ use crate::{Blocks, Bytes, Pool};
 /// One read or write passes at most this much to the kernel, since larger ones are punted to a
 /// worker thread.
 const IO_LEN_MAX: usize = 512 << 10;
+/// How far ahead of a consumer the page cache fills itself.
+const AHEAD_BYTES: u64 = 8 << 20;
 
 /// See [`crate::File`].
 pub(crate) struct KernelFile {
@@ -196,6 +199,14 @@ impl KernelFile {
         Ok(u64::try_from(status.st_size).unwrap_or(0))
     }
 
+    pub(crate) fn read_cached(&self, position: u64, len: usize) -> Option<Bytes> {
+        let cached = self.cached().ok()?;
+        let mut buffer = self.read_memory.try_take(len)?;
+        let read = cached.read_present(position, buffer.spare(len)).ok()?;
+        buffer.advance(read);
+        (read == len).then(|| buffer.freeze())
+    }
+
     /// The file through the page cache, for `sendfile`: several consumers of the same segment
     /// share its pages.
     pub(crate) fn cached(&self) -> Result<Arc<CachedFile>, IoError> {
@@ -207,6 +218,7 @@ impl KernelFile {
         let cached = Arc::new(CachedFile {
             descriptor,
             path: self.path.clone(),
+            asked_until: AtomicU64::new(0),
         });
         Ok(Arc::clone(self.cached.get_or_init(|| cached)))
     }
@@ -216,9 +228,54 @@ impl KernelFile {
 pub(crate) struct CachedFile {
     pub(super) descriptor: OwnedFd,
     path: PathBuf,
+    /// Up to where the page cache was last asked to fill itself, whoever asked.
+    asked_until: AtomicU64,
 }
 
 impl CachedFile {
+    /// Reads what the page cache has from `position` on, without waiting for the disk.
+    pub(super) fn read_present(&self, position: u64, target: &mut [u8]) -> io::Result<usize> {
+        let slice = libc::iovec {
+            iov_base: target.as_mut_ptr().cast(),
+            iov_len: target.len(),
+        };
+        let position = i64::try_from(position).unwrap_or(i64::MAX);
+        let descriptor = self.descriptor.as_raw_fd();
+        // SAFETY: the slice describes `target`, which outlives the call.
+        let count =
+            unsafe { libc::preadv2(descriptor, &raw const slice, 1, position, libc::RWF_NOWAIT) };
+        usize::try_from(count).map_err(|_| io::Error::last_os_error())
+    }
+
+    /// True when the page at `position` can be read without waiting for the disk.
+    pub(super) fn is_present(&self, position: u64) -> bool {
+        self.read_present(position, &mut [0_u8])
+            .is_ok_and(|count| count == 1)
+    }
+
+    /// The part that the page cache should fill itself with now that a reader has come to
+    /// `position`; nothing while it is still far ahead.
+    pub(super) fn claim_ahead(&self, position: u64) -> Option<(u64, u64)> {
+        let asked = self.asked_until.load(Ordering::Relaxed);
+        // A reader who begins elsewhere is ahead of nothing.
+        let near = asked >= position && asked - position <= AHEAD_BYTES;
+        if near && asked - position > AHEAD_BYTES / 2 {
+            return None;
+        }
+        let from = if near { asked } else { position };
+        self.asked_until
+            .store(position + AHEAD_BYTES, Ordering::Relaxed);
+        Some((from, position + AHEAD_BYTES - from))
+    }
+
+    /// Asks the page cache to fill itself; may wait for the device's queue, so never on a core.
+    pub(super) fn fill(&self, position: u64, len: u64) {
+        let position = i64::try_from(position).unwrap_or(i64::MAX);
+        let len = base::usize_from_u64(len);
+        // SAFETY: the call takes a descriptor and numbers.
+        unsafe { libc::readahead(self.descriptor.as_raw_fd(), position, len) };
+    }
+
     /// The error for what the system answered to `operation`.
     pub(super) fn failed(&self, operation: &'static str, error: &io::Error) -> IoError {
         IoError::from_system(operation, self.path.display(), error)

@@ -26,7 +26,7 @@ const WINDOW_LEN: u64 = 1 << 20;
 /// What is copied through user space when a socket was full, to wait until it has room again.
 const STEP_LEN: usize = 16 << 10;
 /// While a window is warmed one byte of each such stretch is waited for.
-const READ_AHEAD_STEP: i64 = 64 << 10;
+const READ_AHEAD_STEP: u64 = 64 << 10;
 
 /// See [`crate::Listener`].
 pub(crate) struct KernelListener {
@@ -287,49 +287,37 @@ fn send_cached(socket: RawFd, file: &OwnedFd, position: u64, len: u64) -> io::Re
 }
 
 /// Brings a window of a file into the page cache on the helper thread, unless its ends are there
-/// already: `sendfile` of a cold page would stall the whole core (kernel-note 012).
+/// already: `sendfile` of a cold page would stall the whole core (kernel-note 012). What a
+/// consumer who goes on will want is asked for meanwhile, and waited for by nobody.
 async fn warm_pages(file: &Arc<CachedFile>, position: u64, len: u64) -> Result<(), IoError> {
     assert!(len > 0);
-    let begin = i64::try_from(position).unwrap_or(i64::MAX);
-    let last = i64::try_from(position + len - 1).unwrap_or(i64::MAX);
-    if is_cached(&file.descriptor, begin) && is_cached(&file.descriptor, last) {
+    let last = position + len - 1;
+    let present = file.is_present(position) && file.is_present(last);
+    let ahead = file.claim_ahead(position + len);
+    if present {
+        if let Some((from, ahead)) = ahead.filter(|(from, _)| !file.is_present(*from)) {
+            let owned = Arc::clone(file);
+            glommio::spawn_local(blocking(move || owned.fill(from, ahead))).detach();
+        }
         return Ok(());
     }
     let owned = Arc::clone(file);
     let done = blocking(move || {
-        // The next window too, so that a consumer who goes on finds it warm.
-        let ahead = base::usize_from_u64(len + WINDOW_LEN);
-        // SAFETY: the call takes a descriptor and numbers; `owned` keeps the descriptor open.
-        unsafe { libc::readahead(owned.descriptor.as_raw_fd(), begin, ahead) };
+        owned.fill(position, len);
+        if let Some((from, ahead)) = ahead {
+            owned.fill(from, ahead);
+        }
         let mut byte = [0_u8; 1];
-        let mut page = begin;
+        let mut page = position;
         while page <= last {
-            nix::sys::uio::pread(&owned.descriptor, &mut byte, page)?;
+            let at = i64::try_from(page).unwrap_or(i64::MAX);
+            nix::sys::uio::pread(&owned.descriptor, &mut byte, at)?;
             page += READ_AHEAD_STEP;
         }
-        nix::sys::uio::pread(&owned.descriptor, &mut byte, last)
+        let at = i64::try_from(last).unwrap_or(i64::MAX);
+        nix::sys::uio::pread(&owned.descriptor, &mut byte, at)
     })
     .await;
     done.map(|_| ())
         .map_err(|error| file.failed("read", &io::Error::from(error)))
-}
-
-/// True when the page at `position` can be read without waiting for the disk.
-fn is_cached(file: &OwnedFd, position: i64) -> bool {
-    let mut byte = [0_u8; 1];
-    let slice = libc::iovec {
-        iov_base: byte.as_mut_ptr().cast(),
-        iov_len: 1,
-    };
-    // SAFETY: the slice describes `byte`, which outlives the call.
-    let count = unsafe {
-        libc::preadv2(
-            file.as_raw_fd(),
-            &raw const slice,
-            1,
-            position,
-            libc::RWF_NOWAIT,
-        )
-    };
-    count == 1
 }

@@ -126,6 +126,46 @@ fn a_cut_log_goes_on_from_the_cut() {
     }
 }
 
+/// The story: a consumer catches up through an active segment that no longer fits in memory; the
+/// log is cut in its middle and goes on differently; nothing read ahead before is shown again.
+#[test]
+fn what_was_read_ahead_before_a_cut_is_not_shown_after_it() {
+    for seed in 1..=2 {
+        let (world, node) = world(seed);
+        let done = world.run_process(node, LIMIT, move |core| async move {
+            let mut random = Random::new(seed);
+            let opened = open(&core, LogConfig::default(), Planted::default());
+            let log = opened.await.unwrap().log;
+            let mut model = Model::default();
+            for round in 0..2 {
+                let mut bytes = model.bytes_from(0, i64::MAX).len();
+                while bytes < 5 << 20 {
+                    let bytes_max = if random.chance(1, 30) {
+                        200_000
+                    } else {
+                        90_000
+                    };
+                    let (sent, batch) = model.random_batch(&mut random, bytes_max, 1_000 + round);
+                    append(&log, &sent, &batch).await.unwrap();
+                    bytes += batch.bytes.len();
+                    model.batches.push(batch);
+                }
+                log.flush().await.unwrap();
+                assert_eq!(read_all(&log).await.unwrap(), model.bytes_from(0, i64::MAX));
+                for _ in 0..30 {
+                    check_read(&log, &model, &mut random, model.end()).await;
+                }
+                let batch = random.below(model.batches.len() as u64);
+                let cut = model.batches[usize::try_from(batch).unwrap()].base;
+                log.truncate_to(Offset(cut)).await.unwrap();
+                model.batches.retain(|batch| batch.next <= cut);
+            }
+            true
+        });
+        assert_eq!(done, Some(true));
+    }
+}
+
 /// The story: old segments go from the front; what is left stays readable, after a restart too.
 #[test]
 fn the_front_goes_away() {
