@@ -4,12 +4,16 @@
 //! in its log before the next frame is looked at); awaiting its answer is the writer's business.
 //! What the queue may hold is bounded by the bytes of the requests in it: past that the reader
 //! stops reading and TCP tells the client.
+//!
+//! A client that has hung up is not waited for: answers that are not there soon after are given
+//! up, which a JoinGroup that waits for a rebalance could hold for minutes.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 
-use reactor::{Bytes, Signal, Socket};
+use reactor::{Bytes, First, Signal, Socket, first};
 
 use crate::answer::{Answer, Part, Response};
 use crate::context::{Connection, Context};
@@ -18,6 +22,10 @@ use crate::table;
 
 /// Responses that are ready together leave in one vectored write of at most this many parts.
 const WRITE_PARTS_MAX: usize = 64;
+
+/// After the last request of a client that hangs up, its answers get this long: it may have closed
+/// only its own direction.
+const LAST_ANSWERS_GRACE: Duration = Duration::from_secs(5);
 
 /// What the reader hands to the writer.
 struct Queue {
@@ -30,6 +38,10 @@ struct Queue {
     queued: Signal,
     /// Notified when an answer was written.
     written: Signal,
+    /// True once nobody waits for answers any more.
+    given_up: Cell<bool>,
+    /// Notified when that becomes true.
+    giving_up: Signal,
 }
 
 /// Serves one connection until either side ends it. The reason is logged once.
@@ -40,6 +52,8 @@ pub(crate) async fn serve(context: Context, socket: Socket) {
         ended: Cell::new(false),
         queued: Signal::new(),
         written: Signal::new(),
+        given_up: Cell::new(false),
+        giving_up: Signal::new(),
     });
     let writer_done = Signal::new();
     let wait = writer_done.wait();
@@ -62,7 +76,13 @@ pub(crate) async fn serve(context: Context, socket: Socket) {
     }
     queue.ended.set(true);
     queue.queued.notify();
-    wait.await;
+    let grace = context.core().sleep(LAST_ANSWERS_GRACE);
+    let mut wait = std::pin::pin!(wait);
+    if let First::Right(()) = first(wait.as_mut(), grace).await {
+        queue.given_up.set(true);
+        queue.giving_up.notify();
+        wait.await;
+    }
 }
 
 /// Reads until the peer ends (nothing) or must be ended (the reason).
@@ -137,6 +157,17 @@ impl Queue {
         }
     }
 
+    /// Ends when nobody waits for answers any more.
+    async fn wait_given_up(&self) {
+        loop {
+            let wait = self.giving_up.wait();
+            if self.given_up.get() {
+                return;
+            }
+            wait.await;
+        }
+    }
+
     fn done(&self, len: usize) {
         let in_flight = self.in_flight_bytes.get();
         assert!(len <= in_flight, "more requests answered than were asked");
@@ -152,12 +183,13 @@ async fn write_answers(queue: &Queue, socket: &Socket, connection: &Connection) 
         let mut responses = 1;
         let mut parts = match answer {
             Answer::Now(response) => response,
-            Answer::Later(response) => match response.await {
-                Ok(response) => response,
-                Err(error) => {
+            Answer::Later(response) => match first(response, queue.wait_given_up()).await {
+                First::Left(Ok(response)) => response,
+                First::Left(Err(error)) => {
                     tracing::error!(peer = %socket.peer(), %error, "no response can be encoded");
                     return;
                 }
+                First::Right(()) => return,
             },
             Answer::Silence | Answer::Close(_) => continue,
         };

@@ -3,6 +3,8 @@
 //! ApiVersions is answered from this table and README's list is checked against it, so a version
 //! is served exactly when it is advertised.
 
+use std::borrow::Cow;
+
 use reactor::Bytes;
 use wire::{ApiKey, Reader, VersionRange};
 
@@ -25,6 +27,8 @@ pub struct ApiRow {
 pub(crate) struct Request<'f> {
     /// What is asked, and how to answer.
     pub(crate) question: Question,
+    /// What the client calls itself; empty where it does not say.
+    pub(crate) client_id: Cow<'f, str>,
     /// The frame, for record bytes that outlive the handler's call.
     pub(crate) frame: &'f Bytes,
     /// Positioned at the request itself.
@@ -49,6 +53,15 @@ pub static API_TABLE: &[ApiRow] = &[
     row(ApiKey::Fetch, 4, 18, handlers::fetch::handle),
     row(ApiKey::ListOffsets, 1, 11, handlers::list_offsets::handle),
     row(ApiKey::Metadata, 0, 13, handlers::metadata::handle),
+    row(ApiKey::OffsetCommit, 0, 10, handlers::offset_commit::handle),
+    row(ApiKey::OffsetFetch, 0, 10, handlers::offset_fetch::handle),
+    row(ApiKey::FindCoordinator, 0, 6, handlers::find_coordinator::handle),
+    row(ApiKey::JoinGroup, 0, 9, handlers::join_group::handle),
+    row(ApiKey::Heartbeat, 0, 4, handlers::heartbeat::handle),
+    row(ApiKey::LeaveGroup, 0, 5, handlers::leave_group::handle),
+    row(ApiKey::SyncGroup, 0, 5, handlers::sync_group::handle),
+    row(ApiKey::DescribeGroups, 0, 6, handlers::describe_groups::handle),
+    row(ApiKey::ListGroups, 0, 5, handlers::list_groups::handle),
     row(ApiKey::ApiVersions, 0, 5, handlers::api_versions::handle),
     row(ApiKey::CreateTopics, 2, 7, handlers::create_topics::handle),
     row(ApiKey::DeleteTopics, 1, 6, handlers::delete_topics::handle),
@@ -56,7 +69,11 @@ pub static API_TABLE: &[ApiRow] = &[
     row(ApiKey::OffsetForLeaderEpoch, 2, 4, handlers::offset_for_leader_epoch::handle),
     row(ApiKey::DescribeConfigs, 1, 4, handlers::describe_configs::handle),
     row(ApiKey::CreatePartitions, 0, 3, handlers::create_partitions::handle),
+    row(ApiKey::DeleteGroups, 0, 2, handlers::delete_groups::handle),
+    row(ApiKey::OffsetDelete, 0, 0, handlers::offset_delete::handle),
     row(ApiKey::DescribeCluster, 0, 2, handlers::describe_cluster::handle),
+    row(ApiKey::ConsumerGroupHeartbeat, 0, 1, handlers::consumer_group_heartbeat::handle),
+    row(ApiKey::ConsumerGroupDescribe, 0, 1, handlers::consumer_group_describe::handle),
     row(ApiKey::DescribeTopicPartitions, 0, 0, handlers::describe_topic_partitions::handle),
 ];
 
@@ -139,6 +156,7 @@ fn try_dispatch(context: &Context, frame: &Bytes) -> Result<Answer, wire::WireEr
         context,
         Request {
             question,
+            client_id: header.client_id.unwrap_or_default(),
             frame,
             reader,
         },

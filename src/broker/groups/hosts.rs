@@ -198,17 +198,15 @@ impl Broker {
     }
 
     /// Why the group was rebalanced lately, oldest first; nothing while it is not known here.
-    pub async fn group_timeline(&self, group: &str) -> Vec<TimelineEvent> {
-        let Some(id) = self.group_home(group) else {
-            return Vec::new();
-        };
+    pub async fn group_timeline(&self, group: &str) -> Option<Vec<TimelineEvent>> {
+        let id = self.group_home(group)?;
         let group = group.to_owned();
         let looked = self.on_core(id.owner(self.cores()), move |broker| {
             let host = broker.shared.groups.find(id);
             let events = host.and_then(|host| host.look(|machine| machine.timeline(&group)));
-            std::future::ready(events.unwrap_or_default())
+            std::future::ready(events.flatten())
         });
-        looked.await.unwrap_or_default()
+        looked.await.ok().flatten()
     }
 }
 

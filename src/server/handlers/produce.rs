@@ -39,6 +39,7 @@ use wire::{Records, WireError};
 use crate::answer::{Answer, Question, Response};
 use crate::context::{Connection, Context};
 use crate::fault;
+use crate::handlers::shown::is_internal;
 use crate::handlers::{locate, read};
 use crate::table::Request;
 
@@ -46,6 +47,9 @@ use crate::table::Request;
 const BY_ID_VERSION: i16 = 13;
 /// The first version in which zstd may be sent.
 const ZSTD_VERSION: i16 = 7;
+
+/// Only a client of this name may write to the topics that the node writes itself, as in Kafka.
+const ADMIN_CLIENT_ID: &str = "__admin_client";
 
 type Appending = Pin<Box<dyn Future<Output = Outcome>>>;
 type Outcome = Result<Result<AppendOutcome, AppendError>, Unavailable>;
@@ -73,6 +77,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let frame = request.frame.clone();
     let asked: ProduceRequest<'_> = read(&mut request)?;
     let refused = (!matches!(asked.acks, -1..=1)).then_some(ErrorCode::InvalidRequiredAcks);
+    let may_write_internal = request.client_id == ADMIN_CLIENT_ID;
     let image = context.broker().image();
     let mut topics = Vec::with_capacity(asked.topic_data.len());
     for data in &asked.topic_data {
@@ -81,6 +86,9 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
         for partition in &data.partition_data {
             let place = match refused {
                 Some(code) => Err(code),
+                None if is_internal(&name) && !may_write_internal => {
+                    Err(ErrorCode::InvalidTopicException)
+                }
                 None => place(
                     context,
                     &image,

@@ -18,6 +18,10 @@ pub(crate) const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
 /// configurations, alter configurations.
 pub(crate) const TOPIC_OPERATIONS: i32 = operations(&[3, 4, 5, 6, 7, 8, 10, 11]);
 
+/// Everything that may be done to a group: read, delete, describe, describe configurations, alter
+/// configurations.
+pub(crate) const GROUP_OPERATIONS: i32 = operations(&[3, 6, 8, 10, 11]);
+
 /// Everything that may be done to a cluster: create, alter, describe, act as a cluster member,
 /// describe configurations, alter configurations, write idempotently.
 pub(crate) const CLUSTER_OPERATIONS: i32 = operations(&[5, 7, 8, 9, 10, 11, 12]);
