@@ -37,7 +37,7 @@ pub(crate) const BROKER_KEYS: &[Key] = &[
             "How many bytes of memory each core has for requests and answers; beyond it \
              sockets are not read.",
         ),
-    Key::new("forebay.memory.chunks.bytes", Kind::Long, Some("134217728"))
+    Key::new("forebay.memory.chunks.bytes", Kind::Long, Some("67108864"))
         .rule(Rule::Between(CHUNKS_BYTES_MIN, CHUNKS_BYTES_MAX))
         .doc(
             "How many bytes of memory each core has for the ends of its partitions' logs; \
