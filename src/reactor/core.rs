@@ -224,7 +224,8 @@ impl Core {
     }
 
     /// Puts `bytes` in place of `path`'s content, durably and all or nothing: after a crash the
-    /// file holds either its old or its new content.
+    /// file holds either its old or its new content. Calls for one path on one core happen one
+    /// after another.
     ///
     /// # Errors
     /// As the file system answers; the old content stands then.

@@ -14,8 +14,8 @@ use client::{
     Address, Client, ClientError, Consumer, Delivery, FetchOptions, NewTopic, OffsetSpec, Options,
     Producer, ProducerOptions,
 };
-use reactor::Core;
 use reactor::sim::{DiskOperation, Faults, Node, NodeOptions, World};
+use reactor::{Core, IoErrorKind};
 use storage::{Planted, StorageError};
 
 use crate::batches;
@@ -28,6 +28,8 @@ const PARTITIONS: i32 = 3;
 const PRODUCERS: u32 = 2;
 /// No batch is given up by its producer before this; the node is never away for so long.
 const PATIENCE: Duration = Duration::from_secs(3_600);
+/// More than any run writes.
+const DISK_BYTES: u64 = 4 << 30;
 /// Longer than anything takes once nothing fails any more.
 const CALM: Duration = Duration::from_secs(300);
 
@@ -223,17 +225,21 @@ async fn check(core: Core, outside: Rc<Outside>) {
     outside.checked.set(true);
 }
 
-/// True when the disk failed, which some runs make it do.
+/// True when the disk failed or was full, which some runs make it do.
 fn is_disk_fault(error: &NodeError) -> bool {
     fn inner(error: &StorageError) -> bool {
         match error {
-            StorageError::Io(error) => error.kind == reactor::IoErrorKind::Device,
+            StorageError::Io(error) => {
+                matches!(error.kind, IoErrorKind::Device | IoErrorKind::NoSpace)
+            }
             StorageError::Offline { cause, .. } => inner(cause),
             _ => false,
         }
     }
     matches!(error, NodeError::Storage(error) if inner(error))
-        || error.to_string().contains("Input/output error")
+        || ["Input/output error", "No space left on device"]
+            .iter()
+            .any(|words| error.to_string().contains(words))
 }
 
 struct Scene {
@@ -318,7 +324,7 @@ impl Scene {
 
     /// Troubles the network, or the disk, or nothing.
     fn trouble(&mut self) {
-        match self.random.below(5) {
+        match self.random.below(6) {
             0 => self.world.cut_connections(self.node, self.clients),
             1 => {
                 self.world.block(self.clients, self.node);
@@ -327,13 +333,19 @@ impl Scene {
             }
             2 => {
                 let kinds = [
+                    DiskOperation::Read,
                     DiskOperation::Write,
                     DiskOperation::Flush,
                     DiskOperation::SyncDir,
                 ];
-                let kind = kinds[usize::try_from(self.random.below(3)).unwrap()];
+                let kind = kinds[usize::try_from(self.random.below(4)).unwrap()];
                 self.world
                     .plan_disk_error(self.node, kind, self.random.below(30));
+            }
+            4 => {
+                self.world
+                    .set_disk_bytes(self.node, self.random.below(8_000_000));
+                self.run_a_while();
             }
             3 => {
                 self.world.pause(self.node);
@@ -349,6 +361,24 @@ impl Scene {
             0 | 1 => self.world.kill(self.node),
             2 => self.stop(),
             _ => self.world.power_cut(self.node),
+        }
+        self.world.set_disk_bytes(self.node, DISK_BYTES);
+    }
+
+    /// Begins very first starts and cuts each off at any step, before or after it serves.
+    fn cut_first_starts(&mut self) {
+        for _ in 0..1 + self.random.below(3) {
+            self.start_node();
+            let steps_max = [30, 300, 3_000][usize::try_from(self.random.below(3)).unwrap()];
+            for _ in 0..self.random.below(steps_max) {
+                self.world.step();
+            }
+            self.expect_no_mistake();
+            if self.random.chance(1, 5) {
+                self.world.kill(self.node);
+            } else {
+                self.world.power_cut(self.node);
+            }
         }
     }
 
@@ -427,7 +457,7 @@ pub(crate) fn run(seed: u64, planted: Planted) -> (u64, (u64, u64)) {
 #[test]
 fn a_node_keeps_what_it_acknowledged() {
     let promised = Cell::new((0, 0));
-    each_seed("a_node_keeps_what_it_acknowledged", 12, |seed| {
+    each_seed("a_node_keeps_what_it_acknowledged", 8, |seed| {
         let (hash, (acked, fetched)) = run(seed, Planted::default());
         promised.set((promised.get().0 + acked, promised.get().1 + fetched));
         hash
@@ -435,4 +465,28 @@ fn a_node_keeps_what_it_acknowledged() {
     let (acked, fetched) = promised.get();
     println!("{acked} records acknowledged, {fetched} fetched");
     assert!(acked > 0 && fetched > 0, "the runs did nothing");
+}
+
+/// One seed of first starts that never came to their end, and of one that did.
+fn run_first_starts(seed: u64) -> u64 {
+    let mut scene = Scene::new(seed, Planted::default());
+    scene.cut_first_starts();
+    scene.start_clients();
+    scene.start_node();
+    scene.run_a_while();
+    scene.expect_no_mistake();
+    scene.world.power_cut(scene.node);
+    scene.settle();
+    scene.world.trace_hash()
+}
+
+/// The story: somebody installs a node and the power fails before it has ever served; the next
+/// start must neither refuse the half-made directory nor lose what is acknowledged from then on.
+#[test]
+fn a_first_start_may_be_cut_off_anywhere() {
+    each_seed(
+        "a_first_start_may_be_cut_off_anywhere",
+        12,
+        run_first_starts,
+    );
 }

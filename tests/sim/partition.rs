@@ -1,6 +1,6 @@
 //! One partition on one core: producers append with idempotence and five batches under way, a
 //! consumer reads along, and the machine is killed, cut off from power, stopped in order or given
-//! a failing disk at any moment, also during the first start and during recovery.
+//! a failing or full disk at any moment, also during the first start and during recovery.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -27,6 +27,8 @@ const DIR: &str = "/var/lib/forebay";
 const PRODUCERS: u32 = 3;
 /// Brokers remember this many batches of a producer.
 const IN_FLIGHT_MAX: usize = 5;
+/// More than any run writes.
+const DISK_BYTES: u64 = 4 << 30;
 /// Longer than a recovery takes on a machine without faults.
 const CALM: Duration = Duration::from_secs(120);
 
@@ -363,7 +365,7 @@ async fn live(core: Core, outside: Rc<Outside>) -> Result<(), StorageError> {
 fn is_disk_fault(error: &StorageError) -> bool {
     match error {
         StorageError::Io(error) => {
-            error.kind == IoErrorKind::Device || error.subject.ends_with("snapshot.tmp")
+            matches!(error.kind, IoErrorKind::Device | IoErrorKind::NoSpace)
         }
         StorageError::Offline { cause, .. } => is_disk_fault(cause),
         _ => false,
@@ -416,9 +418,21 @@ impl Scene {
 
     /// Ends the running process, if it has not ended by itself, in one of all ways.
     fn end(&mut self) {
-        match self.random.below(8) {
+        match self.random.below(10) {
             0 | 1 => self.world.kill(self.node),
             2 => self.stop(),
+            4 => {
+                // Full in the middle of the log, or before there is one; room is made later.
+                self.world
+                    .set_disk_bytes(self.node, self.random.below(2_000_000));
+                self.run_a_while();
+                if self.random.chance(1, 2) {
+                    self.world.kill(self.node);
+                } else {
+                    self.world.power_cut(self.node);
+                }
+                self.world.set_disk_bytes(self.node, DISK_BYTES);
+            }
             3 => {
                 let kinds = [
                     DiskOperation::Write,
@@ -498,7 +512,7 @@ pub(crate) fn run(seed: u64, planted: Planted) -> (u64, (u64, u64)) {
 #[test]
 fn a_partition_keeps_what_it_acknowledged() {
     let promised = Cell::new((0, 0));
-    each_seed("a_partition_keeps_what_it_acknowledged", 60, |seed| {
+    each_seed("a_partition_keeps_what_it_acknowledged", 40, |seed| {
         let (hash, (acked, fetched)) = run(seed, Planted::default());
         promised.set((promised.get().0 + acked, promised.get().1 + fetched));
         hash

@@ -2,10 +2,29 @@
 
 use storage::{Planted, PlantedBug};
 
-use crate::partition;
 use crate::seeds::first_failure;
+use crate::{broker, partition};
 
 const SEEDS_MAX: u64 = 1_000;
+
+/// Runs seeds until one fails, which must be soon.
+fn expect_caught(what: &str, property: impl Fn(u64)) {
+    let caught = first_failure(SEEDS_MAX, property);
+    println!("{what}: caught by seed {caught:?}");
+    assert!(
+        caught.is_some(),
+        "{what} goes unnoticed for {SEEDS_MAX} seeds"
+    );
+}
+
+#[test]
+fn planted_bugs_are_caught_in_a_node() {
+    // What acknowledges too early is seen through all the layers above the log.
+    let bug = PlantedBug::AckBeforeFlush;
+    expect_caught(&format!("{bug:?} in a node"), |seed| {
+        broker::run(seed, Planted(Some(bug)));
+    });
+}
 
 #[test]
 fn planted_bugs_are_caught() {
@@ -16,13 +35,8 @@ fn planted_bugs_are_caught() {
         PlantedBug::KeepTornTail,
     ];
     for bug in bugs {
-        let caught = first_failure(SEEDS_MAX, |seed| {
+        expect_caught(&format!("{bug:?}"), |seed| {
             partition::run(seed, Planted(Some(bug)));
         });
-        println!("{bug:?}: caught by seed {caught:?}");
-        assert!(
-            caught.is_some(),
-            "{bug:?} goes unnoticed for {SEEDS_MAX} seeds"
-        );
     }
 }

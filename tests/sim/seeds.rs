@@ -12,6 +12,9 @@ use reactor::sim::World;
 /// Every so many seeds the run is repeated and must take the very same way.
 const REPEAT_INTERVAL: u64 = 50;
 
+/// Long runs say so often how far they are.
+const PROGRESS_INTERVAL: u64 = 500;
+
 fn number(variable: &str) -> Option<u64> {
     let value = std::env::var(variable)
         .ok()
@@ -27,7 +30,11 @@ pub(crate) fn each_seed(name: &str, count: u64, property: impl Fn(u64) -> u64) {
         property(seed);
         return;
     }
-    for seed in 0..number("SIM_SEEDS").unwrap_or(count) {
+    let seeds = number("SIM_SEEDS").unwrap_or(count);
+    for seed in 0..seeds {
+        if seed > 0 && seed % PROGRESS_INTERVAL == 0 {
+            eprintln!("{name}: {seed} of {seeds} seeds");
+        }
         let run = || catch_unwind(AssertUnwindSafe(|| property(seed)));
         match run() {
             Ok(hash) if seed % REPEAT_INTERVAL == 0 => {

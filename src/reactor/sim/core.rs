@@ -1,9 +1,10 @@
 //! One core of a simulated process: what `Core` calls on this twin.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use base::{CoreId, Random, Timestamp};
 use super::executor::Process;
 use super::trace::Kind;
 use super::universe::Universe;
-use crate::{IoError, IoErrorKind, Pool, Space};
+use crate::{IoError, IoErrorKind, Pool, Signal, Space};
 
 /// The wall clock when a world begins: 2026-01-01T00:00:00Z.
 const WALL_START_MS: i64 = 1_767_225_600_000;
@@ -31,6 +32,22 @@ struct Inner {
     entropy: RefCell<Random>,
     frames: Pool,
     chunks: Pool,
+    /// What `replace` is at work on, and a signal for those who wait for their turn.
+    replacing: RefCell<BTreeSet<PathBuf>>,
+    replaced: Signal,
+}
+
+/// One `replace` of a path at a time; the next begins when this is dropped.
+pub(super) struct ReplaceTurn {
+    core: SimCore,
+    path: PathBuf,
+}
+
+impl Drop for ReplaceTurn {
+    fn drop(&mut self) {
+        self.core.inner.replacing.borrow_mut().remove(&self.path);
+        self.core.inner.replaced.notify();
+    }
 }
 
 impl SimCore {
@@ -53,7 +70,24 @@ impl SimCore {
                 entropy: RefCell::new(Random::salted(universe.seed, salt)),
                 frames,
                 chunks,
+                replacing: RefCell::default(),
+                replaced: Signal::new(),
             }),
+        }
+    }
+
+    /// Waits until no other task of this core replaces `path`: the kernel twin does all of a
+    /// `replace` in one call on one helper thread, so there two of one path never mix.
+    pub(super) async fn take_replace_turn(&self, path: &Path) -> ReplaceTurn {
+        loop {
+            let wait = self.inner.replaced.wait();
+            if self.inner.replacing.borrow_mut().insert(path.to_owned()) {
+                return ReplaceTurn {
+                    core: self.clone(),
+                    path: path.to_owned(),
+                };
+            }
+            wait.await;
         }
     }
 

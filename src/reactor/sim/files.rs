@@ -292,6 +292,7 @@ impl SimCore {
     }
 
     pub(crate) async fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), IoError> {
+        let _turn = self.take_replace_turn(path).await;
         let mut prepared = path.as_os_str().to_owned();
         prepared.push(REPLACEMENT_SUFFIX);
         let prepared = PathBuf::from(prepared);
