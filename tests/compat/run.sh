@@ -2,7 +2,7 @@
 # Other people's clients against the node; README.md beside this file says what each proves.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-for part in lib kcat cli java rdkafka segments; do
+for part in lib kcat cli java rdkafka segments clients; do
   # shellcheck source=/dev/null
   . "$here/$part.sh"
 done
@@ -73,6 +73,9 @@ if [[ -n $NODE ]]; then
   stop_node
   if java_available; then segments_all; fi
 fi
+
+say "groups"
+clients_all
 
 say "$passed passed, $failed failed, $skipped skipped"
 (( failed == 0 ))

@@ -85,7 +85,7 @@ class Program:
         """The end of its standard error, for a report."""
         with open(self.trace, "rb") as trace:
             text = trace.read().decode(errors="replace").strip()
-        return "\n".join(text.splitlines()[-12:])
+        return "\n".join(line[:300] for line in text.splitlines()[-12:])
 
 
 class Broker:

@@ -6,7 +6,9 @@ changed program or version is installed anew and an old checkout keeps its own.
 """
 
 import hashlib
+import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,8 +17,32 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 INSTALL_SECONDS = 1500
 
 
+# How a tool tells its version, where an old one does not do.
+LEAST = {
+    "go": (["go", "version"], (1, 26)),
+    "javac": (["javac", "-version"], (17,)),
+    "node": (["node", "--version"], (18,)),
+}
+
+
 class Absent(Exception):
     """A toolchain is not on this machine; the text names it."""
+
+
+def demand(tool):
+    """Raises Absent unless the tool is here and new enough."""
+    if tool == "venv":
+        if importlib.util.find_spec("ensurepip") is None:
+            raise Absent("this Python cannot make virtual environments")
+        return
+    if shutil.which(tool) is None:
+        raise Absent(f"{tool} is not in PATH")
+    if tool in LEAST:
+        command, least = LEAST[tool]
+        told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        found = tuple(map(int, re.findall(r"\d+", told)[: len(least)]))
+        if found < least:
+            raise Absent(f"{tool} {'.'.join(map(str, least))} is needed, this is: {told.strip()}")
 
 
 class Client:
@@ -34,8 +60,7 @@ class Client:
     def prepare(self, cache, log):
         """Installs where needed and sets `command`."""
         for tool in self.needs:
-            if shutil.which(tool) is None:
-                raise Absent(f"{tool} is not in PATH")
+            demand(tool)
         place = os.path.join(cache, f"{self.name}-{self.digest()}")
         ready = os.path.join(place, ".ready")
         is_new = not os.path.exists(ready)
@@ -126,10 +151,10 @@ LIBRDKAFKA = ("classic", "cooperative", "consumer")
 CLIENTS = [
     Client("kafkajs", "kafkajs", ["node", "npm"], node, ["classic"], is_strict=False),
     Client("franz-go", "franz-go", ["go"], go, ["classic", "cooperative", "consumer"]),
-    Client("kafka-python", "python", [], python("kafka_python"), ["classic", "cooperative"]),
-    Client("aiokafka", "python", [], python("aio"), ["classic"]),
-    Client("confluent-kafka", "python", [], python("confluent"), LIBRDKAFKA),
+    Client("kafka-python", "python", ["venv"], python("kafka_python"), ["classic", "cooperative"]),
+    Client("aiokafka", "python", ["venv"], python("aio"), ["classic"]),
+    Client("confluent-kafka", "python", ["venv"], python("confluent"), LIBRDKAFKA),
     Client("sarama", "sarama", ["go"], go, ["classic"]),
-    Client("java", "java", ["java", "javac", "mvn"], java, ["classic", "cooperative", "consumer"]),
+    Client("java", "java", ["javac", "java", "mvn"], java, ["classic", "cooperative", "consumer"]),
     Client("rdkafka", "rdkafka", ["cargo", "cc", "make"], cargo, LIBRDKAFKA),
 ]

@@ -101,10 +101,10 @@ class Life:
         self.group.settle(members)
 
     def last_words(self):
-        """What the programs that are left wrote to standard error."""
+        """What the programs that have not ended well wrote to standard error."""
         found = ""
         for program in self.group.programs:
-            words = program.last_words()
+            words = program.last_words() if program.ended != 0 else ""
             if words:
                 found += f"\n--- {program.name} ({program.trace}):\n{words}"
         return found

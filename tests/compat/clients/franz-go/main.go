@@ -11,10 +11,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 const keys = 40
@@ -83,6 +85,17 @@ func produce(bootstrap, topic string) {
 	}
 }
 
+// heartbeats counts those of KIP-848: the library falls back to the classic protocol without a word.
+type heartbeats struct {
+	count atomic.Int64
+}
+
+func (h *heartbeats) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
+	if key == kmsg.ConsumerGroupHeartbeat.Int16() && err == nil {
+		h.count.Add(1)
+	}
+}
+
 // member reads, and remembers what it owns. Its fields belong to the polling goroutine: callbacks run while that
 // one waits, since rebalances are blocked outside of polls.
 type member struct {
@@ -144,6 +157,7 @@ func (m *member) read() {
 
 func consume(bootstrap, topic, group, protocol string) {
 	m := &member{topic: topic}
+	beats := &heartbeats{}
 	options := []kgo.Opt{
 		kgo.ConsumerGroup(group),
 		kgo.ConsumeTopics(topic),
@@ -155,6 +169,7 @@ func consume(bootstrap, topic, group, protocol string) {
 		kgo.OnPartitionsAssigned(m.assigned),
 		kgo.OnPartitionsRevoked(m.revoked),
 		kgo.OnPartitionsLost(m.lost),
+		kgo.WithHooks(beats),
 	}
 	switch protocol {
 	case "classic":
@@ -180,6 +195,9 @@ func consume(bootstrap, topic, group, protocol string) {
 			m.commit(context.Background(), m.client)
 			if command == "leave" {
 				m.client.CloseAllowingRebalance()
+				if protocol == "consumer" && beats.count.Load() == 0 {
+					log.Fatal("the group was a classic one: the broker offers no ConsumerGroupHeartbeat")
+				}
 				return
 			}
 			say(event{Event: "done"})

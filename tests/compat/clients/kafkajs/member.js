@@ -48,7 +48,8 @@ const byPartition = (partitions) =>
   Object.fromEntries(partitions.map(({ partition, offset }) => [partition, Number(offset)]))
 
 async function consume(bootstrap, topic, groupId) {
-  const consumer = connect(bootstrap).consumer({ groupId, sessionTimeout: 60000, heartbeatInterval: 500 })
+  // When the node goes away this library may start anew as another member; the old one then has to time out.
+  const consumer = connect(bootstrap).consumer({ groupId, sessionTimeout: 10000, heartbeatInterval: 500 })
   const { GROUP_JOIN, REBALANCING, COMMIT_OFFSETS, CRASH } = consumer.events
   const pending = new Map()
   consumer.on(GROUP_JOIN, ({ payload }) => {
