@@ -17,8 +17,9 @@ use base::{CoreId, Random, TopicPartition, Uuid};
 use config::{BrokerConfig, FeatureLevel};
 use metadata::decide::{self, Registration};
 use metadata::{Change, Endpoint, FEATURES, FeatureRange, Image};
+use partition::Partition;
 use quorum::{Options, Quorum, Recovered};
-use reactor::{Core, Mesh, Receiver, Signal};
+use reactor::{Core, Mesh, Receiver, Reply, Signal, reply};
 use storage::{DataDir, Engine, LogCheckpoint, Planted, StorageError};
 
 use crate::broker::{Broker, Shared};
@@ -29,6 +30,10 @@ use crate::hosted::Hosted;
 use crate::hosting::FoundLogs;
 use crate::metadata_log::MetadataLog;
 use crate::producer_ids::ProducerIds;
+
+/// So many partitions of a core are closed side by side when the node stops; each waits for the
+/// device several times.
+const CLOSING_MAX: usize = 64;
 
 /// What every core needs to start.
 #[derive(Clone)]
@@ -181,11 +186,27 @@ impl Broker {
     async fn close_partitions(&self) {
         self.shared.stopping.set(true);
         self.shared.groups.stop().await;
-        for partition in self.shared.hosted.serving() {
+        for partitions in self.shared.hosted.serving().chunks(CLOSING_MAX) {
+            let closing: Vec<_> = partitions
+                .iter()
+                .map(|partition| self.close_in_background(partition.clone()))
+                .collect();
+            for closed in closing {
+                // A task that panicked has taken its core with it.
+                let _ = closed.await;
+            }
+        }
+    }
+
+    fn close_in_background(&self, partition: Partition) -> Reply<()> {
+        let (done, closed) = reply();
+        self.core().spawn(async move {
             if let Err(error) = partition.close().await {
                 tracing::error!(partition = %partition.name(), %error, "not closed in order");
             }
-        }
+            done.send(());
+        });
+        closed
     }
 }
 

@@ -25,6 +25,7 @@ mod acks;
 mod bad_input;
 mod connection;
 mod fetching;
+mod groups;
 mod healthy;
 mod hostile;
 mod idempotence;
