@@ -8,6 +8,8 @@ mod config;
 mod consume;
 mod doctor;
 mod failure;
+mod group;
+mod group_reset;
 mod input;
 mod output;
 mod produce;
@@ -24,7 +26,7 @@ use clap::{Parser, Subcommand};
 
 /// A streaming storage node that speaks the Kafka protocol.
 ///
-/// The commands topic, produce and consume work against any Kafka broker.
+/// The commands topic, produce, consume and group work against any Kafka broker.
 #[derive(Debug, Parser)]
 #[command(name = "forebay", version, max_term_width = 100)]
 #[command(
@@ -44,6 +46,7 @@ enum Command {
     Topic(topic::Options),
     Produce(produce::Options),
     Consume(consume::Options),
+    Group(group::Options),
     Doctor(doctor::Options),
     Config(config::Options),
     Completions(completions::Options),
@@ -57,6 +60,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Topic(options) => topic::run(&options, &cluster),
         Command::Produce(options) => produce::run(&options, &cluster),
         Command::Consume(options) => consume::run(&options, &cluster),
+        Command::Group(options) => group::run(&options, &cluster),
         Command::Doctor(options) => doctor::run(&options, cluster.json),
         Command::Config(options) => config::run(&options, cluster.json),
         Command::Completions(options) => completions::run(&options),

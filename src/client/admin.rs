@@ -286,7 +286,7 @@ const fn source_name(entry: &DescribeConfigsResourceResult<'_>) -> &'static str 
     }
 }
 
-fn check(subject: &str, code: i16, message: Option<&str>) -> Result<(), ClientError> {
+pub(crate) fn check(subject: &str, code: i16, message: Option<&str>) -> Result<(), ClientError> {
     match ErrorCode::from_code(code) {
         ErrorCode::None => Ok(()),
         code => Err(ClientError::Refused {

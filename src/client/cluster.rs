@@ -19,7 +19,7 @@ use wire::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use crate::address::Address;
 use crate::connection::{Answer, Connection};
 use crate::error::ClientError;
-use crate::image::{Image, Leader, Topic};
+use crate::image::{Broker, Image, Leader, Topic};
 use crate::options::Options;
 
 /// A client of one cluster. Cheap to clone; clones share connections and what is known.
@@ -129,6 +129,18 @@ impl Client {
         }
         by_node.insert(node, connection.clone());
         Ok(connection)
+    }
+
+    /// A connection to a broker that another one has named.
+    pub(crate) async fn broker_at(&self, broker: Broker) -> Result<Connection, ClientError> {
+        let node = broker.node;
+        self.inner
+            .image
+            .borrow_mut()
+            .brokers
+            .entry(node)
+            .or_insert(broker);
+        self.broker(node).await
     }
 
     /// The broker that administrators' requests go to.
@@ -297,7 +309,7 @@ impl Client {
 
     fn advertised(&self) -> Vec<Address> {
         let image = self.image();
-        let address = |broker: &crate::image::Broker| Address {
+        let address = |broker: &Broker| Address {
             host: broker.host.clone(),
             port: broker.port,
         };
