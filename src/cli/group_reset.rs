@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base::{Offset, PartitionIndex, Timestamp, TopicPartition};
 use clap::Args;
@@ -26,7 +25,7 @@ pub(super) struct Reset {
     #[arg(long = "topic", short = 't', value_parser = Chosen::parse)]
     topics: Vec<Chosen>,
     /// Where to: beginning, end, an offset, +N or -N from where it is, @MS or an RFC 3339 time for
-    /// the first record of that time, or how long ago, as in 90m or 2days
+    /// the first record of that time, or how long ago, as in 90m or 2h
     #[arg(long, allow_hyphen_values = true, value_parser = Target::parse)]
     #[arg(required_unless_present = "from_file", conflicts_with = "from_file")]
     to: Option<Target>,
@@ -74,10 +73,13 @@ enum Target {
 
 impl Target {
     fn parse(text: &str) -> Result<Self, String> {
-        let millis = |millis: u128| i64::try_from(millis).ok();
-        let since_epoch = |time: SystemTime| {
-            let since = time.duration_since(UNIX_EPOCH).ok()?;
-            millis(since.as_millis()).map(|time| Self::Time(Timestamp(time)))
+        let time = |text: &str| {
+            let time: jiff::Timestamp = text.parse().ok()?;
+            Some(Self::Time(Timestamp(time.as_millisecond())))
+        };
+        let ago = |text: &str| {
+            let ago: jiff::SignedDuration = text.parse().ok()?;
+            i64::try_from(ago.as_millis()).ok().map(Self::Ago)
         };
         let number = |digits: &str| digits.parse::<u32>().ok().map(i64::from);
         let parsed = match text {
@@ -91,11 +93,8 @@ impl Target {
                     .parse()
                     .ok()
                     .map(Self::At)
-                    .or_else(|| since_epoch(humantime::parse_rfc3339_weak(text).ok()?))
-                    .or_else(|| {
-                        let ago = humantime::parse_duration(text).ok()?;
-                        millis(ago.as_millis()).map(Self::Ago)
-                    }),
+                    .or_else(|| time(text))
+                    .or_else(|| ago(text)),
             },
         };
         parsed.ok_or_else(|| {
