@@ -48,8 +48,12 @@ impl Failure {
 
     /// Puts what the command was about in front of what its client said.
     pub(super) fn during(attempt: impl fmt::Display, error: &ClientError) -> Self {
+        let what = match error {
+            ClientError::Refused { code, .. } => format!("{attempt}: {code}"),
+            _ => attempt.to_string(),
+        };
         Self {
-            what: attempt.to_string(),
+            what,
             ..Self::from(error)
         }
     }

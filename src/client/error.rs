@@ -257,6 +257,12 @@ const fn meaning(code: ErrorCode) -> &'static str {
         ErrorCode::OutOfOrderSequenceNumber => "an earlier batch of this producer is missing",
         ErrorCode::KafkaStorageError => "the broker's disk failed",
         ErrorCode::UnsupportedVersion => "the broker does not know this version of the request",
+        ErrorCode::NonEmptyGroup | ErrorCode::UnknownMemberId => "the group has members",
+        ErrorCode::GroupIdNotFound => "its coordinator knows no members and no offsets of it",
+        ErrorCode::GroupSubscribedToTopic => "members of the group subscribe to the topic",
+        ErrorCode::CoordinatorNotAvailable | ErrorCode::CoordinatorLoadInProgress => {
+            "the group's coordinator is not ready"
+        }
         _ => "the broker gave no words with the code",
     }
 }
@@ -279,6 +285,10 @@ const fn remedy(code: ErrorCode) -> &'static str {
             "ask the cluster's operator for the right"
         }
         ErrorCode::InvalidConfig | ErrorCode::InvalidRequest => "correct what the text names",
+        ErrorCode::NonEmptyGroup
+        | ErrorCode::UnknownMemberId
+        | ErrorCode::GroupSubscribedToTopic => "stop its members first; `forebay group members`",
+        ErrorCode::GroupIdNotFound => "check the name with `forebay group list`",
         ErrorCode::KafkaStorageError => "see the broker's log for the device's error",
         _ => "look up the code in Kafka's protocol guide, or see the broker's log",
     }

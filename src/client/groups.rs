@@ -176,6 +176,7 @@ impl Client {
                 groups: vec![OffsetFetchRequestGroup {
                     group_id: group.into(),
                     member_epoch: -1,
+                    topics: None,
                     ..OffsetFetchRequestGroup::default()
                 }],
                 ..OffsetFetchRequest::default()
