@@ -27,7 +27,7 @@ const OUT_BYTES: usize = 64 << 10;
 #[derive(Args, Clone, Debug)]
 pub(super) struct Options {
     /// The topic
-    topic: String,
+    pub(super) topic: String,
     /// Only these partitions; may be repeated
     #[arg(long = "partition", short = 'p')]
     partitions: Vec<i32>,
@@ -40,13 +40,17 @@ pub(super) struct Options {
         allow_hyphen_values = true,
         value_parser = Start::parse
     )]
-    offset: Start,
+    pub(super) offset: Start,
+    /// Read as a member of this group, and commit what was printed; the offset above is for
+    /// partitions of which the group has committed nothing
+    #[arg(long, short = 'g', conflicts_with = "partitions")]
+    pub(super) group: Option<String>,
     /// Stop after this many records
     #[arg(long, short = 'c', value_name = "N")]
     count: Option<u64>,
     /// Stop at the end that the partitions had when the command began
     #[arg(long, short = 'e')]
-    exit: bool,
+    pub(super) exit: bool,
     /// How a record is printed; see below
     #[arg(long, short = 'f', value_name = "TEXT", value_parser = Template::parse_argument)]
     #[arg(long_help = TOKENS)]
@@ -59,7 +63,7 @@ pub(super) struct Format(String);
 
 /// Where to begin in each partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Start {
+pub(super) enum Start {
     Beginning,
     End,
     At(i64),
@@ -82,7 +86,7 @@ impl Start {
         parsed.ok_or_else(|| "write beginning, end, N, -N or @MILLISECONDS".to_owned())
     }
 
-    async fn resolve(
+    pub(super) async fn resolve(
         self,
         client: &Client,
         topic: &str,
@@ -109,6 +113,9 @@ impl Template {
 }
 
 pub(super) fn run(options: &Options, cluster: &Cluster) -> ExitCode {
+    if options.group.is_some() {
+        return super::consume_group::run(options, cluster);
+    }
     let (options, json) = (options.clone(), cluster.json);
     with_client(cluster, move |client| {
         let options = options.clone();
@@ -149,7 +156,7 @@ async fn consume(client: Client, options: Options, json: bool) -> Result<(), Fai
     follow(&consumer, printer, ends).await
 }
 
-async fn known_offset(
+pub(super) async fn known_offset(
     client: &Client,
     topic: &str,
     partition: PartitionIndex,
@@ -197,7 +204,7 @@ async fn follow(
     }
 }
 
-fn out_of_range(error: &ClientError) -> Failure {
+pub(super) fn out_of_range(error: &ClientError) -> Failure {
     if client::is_out_of_range(error) {
         Failure::during("cannot read from there", error)
     } else {
@@ -206,15 +213,17 @@ fn out_of_range(error: &ClientError) -> Failure {
 }
 
 /// Turns batches into output.
-struct Printer {
+pub(super) struct Printer {
     template: Template,
     json: bool,
     left: Option<u64>,
     out: Vec<u8>,
+    /// The offset behind the last record that was printed.
+    next: Option<Offset>,
 }
 
 impl Printer {
-    fn new(options: &Options, json: bool) -> Result<Self, Failure> {
+    pub(super) fn new(options: &Options, json: bool) -> Result<Self, Failure> {
         let template = match &options.format {
             None => Template::values(),
             Some(Format(text)) => Template::parse(text).map_err(|why| {
@@ -231,16 +240,29 @@ impl Printer {
             json,
             left: options.count,
             out: Vec::new(),
+            next: None,
         })
     }
 
+    /// The offset behind the last record that was printed of what `print` was given last; where
+    /// all of it was printed, what lies behind it.
+    pub(super) fn next_offset(&self, fetched: &Fetched, is_whole: bool) -> Offset {
+        let behind = if is_whole {
+            Some(fetched.next_offset())
+        } else {
+            None
+        };
+        behind.or(self.next).unwrap_or(fetched.offset)
+    }
+
     /// Prints the records from the offset asked for up to `end`; false when nothing more is wanted.
-    fn print(
+    pub(super) fn print(
         &mut self,
         scratch: &mut Scratch,
         fetched: &Fetched,
         end: Option<Offset>,
     ) -> Result<bool, Failure> {
+        self.next = None;
         for batch in Batches::new(&fetched.records) {
             let damaged = |source| {
                 let subject = format!("{}-{}", fetched.topic, fetched.partition);
@@ -278,6 +300,7 @@ impl Printer {
         } else {
             self.template.print(&mut self.out, topic, partition, record);
         }
+        self.next = Some(record.offset.plus(1));
         if let Some(left) = &mut self.left {
             *left -= 1;
             if *left == 0 {

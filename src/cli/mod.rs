@@ -6,6 +6,7 @@
 mod completions;
 mod config;
 mod consume;
+mod consume_group;
 mod doctor;
 mod failure;
 mod group;

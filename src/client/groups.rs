@@ -239,6 +239,20 @@ impl Client {
         group: &str,
         offsets: &BTreeMap<TopicPartition, Offset>,
     ) -> Result<(), ClientError> {
+        let request = OffsetCommitRequest {
+            generation_id_or_member_epoch: -1,
+            ..OffsetCommitRequest::default()
+        };
+        self.commit_as(group, request, offsets).await
+    }
+
+    /// Commits offsets for whom `request` names.
+    pub(crate) async fn commit_as(
+        &self,
+        group: &str,
+        mut request: OffsetCommitRequest<'_>,
+        offsets: &BTreeMap<TopicPartition, Offset>,
+    ) -> Result<(), ClientError> {
         let connection = self.coordinator(group).await?;
         let by_id = connection.version(OffsetCommitRequest::KEY)? >= BY_TOPIC_ID_MIN;
         let mut topics: BTreeMap<&str, Vec<OffsetCommitRequestPartition<'_>>> = BTreeMap::new();
@@ -252,12 +266,8 @@ impl Client {
             };
             topics.entry(&partition.topic).or_default().push(part);
         }
-        let mut request = OffsetCommitRequest {
-            group_id: group.into(),
-            generation_id_or_member_epoch: -1,
-            retention_time_ms: -1,
-            ..OffsetCommitRequest::default()
-        };
+        request.group_id = group.to_owned().into();
+        request.retention_time_ms = -1;
         for (name, partitions) in topics {
             let id = if by_id {
                 self.topic(name, false).await?.id
@@ -265,7 +275,11 @@ impl Client {
                 Uuid::ZERO
             };
             request.topics.push(OffsetCommitRequestTopic {
-                name: if by_id { "".into() } else { name.into() },
+                name: if by_id {
+                    "".into()
+                } else {
+                    name.to_owned().into()
+                },
                 topic_id: id,
                 partitions,
             });
@@ -480,7 +494,7 @@ impl GroupDescription {
 
 /// A consumer's partitions as its group's leader wrote them down; nothing where the bytes are in
 /// no format that is known.
-fn read_assignment(bytes: &[u8]) -> Option<Vec<TopicPartition>> {
+pub(crate) fn read_assignment(bytes: &[u8]) -> Option<Vec<TopicPartition>> {
     let (version, fields) = bytes.split_first_chunk::<2>()?;
     let known = ConsumerProtocolAssignment::SCHEMA.versions;
     let version = i16::from_be_bytes(*version).min(known.max);
