@@ -93,15 +93,15 @@ pub(super) fn target(ctx: &mut Context<'_>, group: &mut Group, id: &str, partiti
     ctx.emit(group, &Key::from(key), Some((&value, VERSION)));
 }
 
-/// The targets of this epoch are all written.
-pub(super) fn target_epoch(ctx: &mut Context<'_>, group: &mut Group, epoch: i32) {
+/// The targets of this epoch are all written; `made_at` is zero when the next may follow at once.
+pub(super) fn target_epoch(ctx: &mut Context<'_>, group: &mut Group, epoch: i32, made_at: i64) {
     let id = Arc::clone(&group.id);
     let key = target_metadata::ConsumerGroupTargetAssignmentMetadataKey {
         group_id: Cow::Borrowed(&id),
     };
     let value = target_metadata::ConsumerGroupTargetAssignmentMetadataValue {
         assignment_epoch: epoch,
-        assignment_timestamp: ctx.now.wall.0,
+        assignment_timestamp: made_at,
     };
     ctx.emit(group, &Key::from(key), Some((&value, VERSION)));
 }

@@ -200,7 +200,7 @@ pub(super) fn become_consumer(ctx: &mut Context<'_>, group: &mut Group, upgrade:
         emit::current(ctx, group, id, &assignment);
         renew_session(ctx, group, id);
     }
-    emit::target_epoch(ctx, group, upgrade.generation);
+    emit::target_epoch(ctx, group, upgrade.generation, 0);
     subscription::note(ctx, group, TimelineCause::Converted, "consumer", "");
 }
 

@@ -42,7 +42,8 @@ pub(super) fn update(ctx: &mut Context<'_>, group: &mut Group) {
     for (id, partitions) in &changed {
         emit::target(ctx, group, id, partitions);
     }
-    emit::target_epoch(ctx, group, epoch);
+    let made_at = ctx.now.wall.0;
+    emit::target_epoch(ctx, group, epoch, made_at);
     assert!(
         of(group).assignment_epoch == epoch,
         "the target is that of the group's epoch"

@@ -7,4 +7,5 @@ mod regex;
 mod simulation;
 mod stories;
 mod storms;
+mod transcripts;
 mod world;
