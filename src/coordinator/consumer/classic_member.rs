@@ -12,7 +12,7 @@ use base::ErrorCode;
 use super::advance::{advance, milliseconds, renew_session, set_timer};
 use super::embedded::{Subscription, read_subscription, write_assignment};
 use super::heartbeat::{replace_static, settle, write_member};
-use super::member::{ClassicMember, Member, MemberMetadata, MemberState};
+use super::member::{ClassicMember, METADATA_BYTES_MAX, Member, MemberMetadata, MemberState};
 use super::migrate::{self, PROTOCOL_TYPE};
 use super::state::ConsumerGroup;
 use super::{leave, of, refuse, target};
@@ -57,6 +57,13 @@ fn plan(ctx: &Context<'_>, group: &Group, ask: &JoinAsk) -> Result<Plan, Refusal
             group.id
         );
         return Err(Refusal::new(ErrorCode::InconsistentGroupProtocol, text));
+    }
+    let protocols = ask.protocols.iter();
+    let bytes = protocols.map(|protocol| protocol.name.len() + protocol.metadata.len());
+    if bytes.sum::<usize>() > METADATA_BYTES_MAX {
+        return Err(refuse::invalid(
+            "The metadata of the protocols are longer than 1 MiB.",
+        ));
     }
     let is_unknown = ask.member.is_empty();
     let id: Arc<str> = if is_unknown {

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use base::ErrorCode;
 
 use super::advance::{advance, cancel_timers, renew_session};
-use super::member::{EPOCH_LEAVE, EPOCH_LEAVE_STATIC, Member, MemberMetadata, MemberState};
+use super::member::{
+    EPOCH_LEAVE, EPOCH_LEAVE_STATIC, METADATA_BYTES_MAX, Member, MemberMetadata, MemberState,
+};
 use super::regex::TopicRegex;
 use super::state::ConsumerGroup;
 use super::{emit, leave, migrate, of, refuse, replay, resolve, subscription, target};
@@ -68,6 +70,12 @@ fn check_form(ctx: &Context<'_>, ask: &ConsumerHeartbeatAsk) -> Result<(), Refus
         }
         ..EPOCH_LEAVE_STATIC => return Err(refuse::invalid("MemberEpoch is invalid.")),
         _ => {}
+    }
+    let names = ask.topic_names.iter().flatten();
+    if names.map(|name| name.len() + 4).sum::<usize>() > METADATA_BYTES_MAX {
+        return Err(refuse::invalid(
+            "SubscribedTopicNames are longer than 1 MiB.",
+        ));
     }
     let offered = &ctx.config.consumer_assignors;
     match &ask.assignor {

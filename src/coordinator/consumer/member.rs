@@ -11,6 +11,9 @@ pub(crate) const EPOCH_LEAVE: i32 = -1;
 /// The epoch of a static member that left and will come back.
 pub(crate) const EPOCH_LEAVE_STATIC: i32 = -2;
 
+/// What a member may say of itself, in bytes: Kafka's limit of a record.
+pub(crate) const METADATA_BYTES_MAX: usize = 1 << 20;
+
 /// How far a member is on its way to its target assignment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum MemberState {
