@@ -14,7 +14,7 @@ use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use base::{CoreId, Random, Timestamp};
+use base::{CoreId, NodeId, Random, Timestamp};
 use batch::{BatchBuilder, BatchOptions, Scratch, next_batch};
 use metadata::{Change, Image, Refusal};
 use quorum::{Entry, EntryKind, Index, ProposeError, Quorum};
@@ -24,6 +24,7 @@ use storage::{Gate, StorageError};
 use crate::broker::Broker;
 use crate::hosted::Unavailable;
 use crate::metadata_log::MetadataLog;
+use crate::quorum_view::{QuorumView, Voter};
 
 /// A snapshot is made when the log behind the last one has grown by this much; Kafka's
 /// `metadata.log.max.record.bytes.between.snapshots`.
@@ -97,6 +98,19 @@ impl Controller {
     /// The image with everything committed.
     pub(crate) fn image(&self) -> Arc<Image> {
         Arc::clone(&self.state.image.borrow())
+    }
+
+    /// How the quorum stands: this node is its only voter.
+    pub(crate) fn view(&self) -> QuorumView {
+        let quorum = self.state.quorum.borrow();
+        let log_end = self.state.log.log_end();
+        let voter = |id: &NodeId| Voter { id: *id, log_end };
+        QuorumView {
+            leader: quorum.leader(),
+            epoch: quorum.epoch(),
+            high_watermark: self.image().offset().plus(1),
+            voters: quorum.voters().iter().map(voter).collect(),
+        }
     }
 
     /// Does what the quorum wants done until it wants nothing: with one voter that elects this

@@ -15,6 +15,7 @@ use reactor::reply;
 use storage::{FoundLog, Log, StorageError};
 
 use crate::broker::Broker;
+use crate::configs::defaults_differ;
 use crate::groups::OFFSETS_TOPIC;
 use crate::hosted::Hosting;
 use crate::ownership::PartitionId;
@@ -49,12 +50,14 @@ impl Broker {
         *self.shared.image.borrow_mut() = Arc::clone(&image);
         self.adopt_config(&image);
         self.remove_gone(&image).await;
+        let defaults_stay = !defaults_differ(self, &before, &image);
         let mut opening = Vec::new();
         for topic in image.topics().iter() {
             let resource = Resource::topic(&*topic.name);
             let known = before.topic_by_id(topic.id);
             let same = known.is_some_and(|known| Arc::ptr_eq(known, topic));
-            if same && before.configs(&resource) == image.configs(&resource) {
+            let configs_stay = before.configs(&resource) == image.configs(&resource);
+            if same && configs_stay && defaults_stay {
                 continue;
             }
             let overrides = image.configs(&resource);

@@ -13,31 +13,39 @@
 //!
 //! Start reading at `node.rs`, then `broker.rs`, `errand.rs` and `controller.rs`.
 
+mod administration;
 mod broker;
+mod configs;
 mod controller;
 mod duties;
 mod errand;
 mod groups;
 mod hosted;
 mod hosting;
+mod log_dirs;
 mod metadata_log;
 mod node;
 mod ownership;
 mod producer_ids;
+mod quorum_view;
 mod topics;
 mod watch;
 
+pub use administration::NamedPartition;
 pub use broker::Broker;
+pub use configs::Altered;
 pub use controller::ControllerError;
 pub use coordinator;
 pub use errand::Errand;
 pub use hosted::Unavailable;
+pub use log_dirs::LogDir;
 pub use node::{Node, NodeError, NodePlan};
 pub use ownership::PartitionId;
 pub use partition::{
-    AppendError, AppendOutcome, AppendRequest, DeleteRecordsError, FetchError, FetchRequest,
-    Fetched, Isolation, ListTarget, Listed, Partition, Portion,
+    ActiveProducer, AppendError, AppendOutcome, AppendRequest, DeleteRecordsError, FetchError,
+    FetchRequest, Fetched, Isolation, ListTarget, Listed, Partition, Portion,
 };
+pub use quorum_view::{QuorumView, Voter};
 pub use replica::{AppendError as ReplicaRefusal, ProducerError};
 pub use storage::StorageError;
 pub use topics::Outcome;

@@ -168,6 +168,11 @@ impl MetadataLog {
         }
     }
 
+    /// Up to where entries are in the log.
+    pub(crate) fn log_end(&self) -> Offset {
+        self.offsets.borrow().log_end_offset()
+    }
+
     /// The offset of the last record of the entry at `index`.
     pub(crate) fn last_offset(&self, index: Index) -> Offset {
         let end = self.offsets.borrow().end_offset(index);

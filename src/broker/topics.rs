@@ -4,6 +4,7 @@ use metadata::decide::{self, CreatedTopic, NewPartitions, NewTopic, TopicDefault
 use metadata::{Change, Refusal};
 
 use crate::broker::Broker;
+use crate::configs::refuse_contradictions;
 use crate::controller::ControllerError;
 
 /// A topic's name with what became of it.
@@ -26,7 +27,10 @@ impl Broker {
         };
         let outcomes = self
             .decide(move |image, random| {
-                let outcomes = decide::create_topics(image, &topics, defaults, random);
+                let mut outcomes = decide::create_topics(image, &topics, defaults, random);
+                if let Ok(outcomes) = &mut outcomes {
+                    refuse_contradictions(outcomes, &config);
+                }
                 let changes: Vec<Change> = match &outcomes {
                     Ok(outcomes) if !validate_only => outcomes
                         .iter()

@@ -364,8 +364,6 @@ fn limits(plan: &NodePlan) -> ServerLimits {
     ServerLimits {
         request_bytes_max: base::usize_from_u32(network.request_bytes_max),
         in_flight_bytes_max: base::usize_from_u64(network.connection_inflight_bytes_max),
-        connections_max: base::usize_from_u32(network.connections_max),
-        connections_per_ip_max: base::usize_from_u32(network.connections_per_ip_max),
         request_timeout: Duration::from_millis(network.request_arrival_ms_max),
         idle_max: network
             .connection_idle_ms_max

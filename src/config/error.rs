@@ -36,10 +36,23 @@ pub enum ConfigError {
         /// The whole sentence, with what to do.
         explanation: String,
     },
+    /// A group's value beyond what the brokers allow.
+    Bound {
+        /// The group's key.
+        key: &'static str,
+        /// The broker's key that sets the bound.
+        bound: &'static str,
+        /// Its value.
+        value: i64,
+        /// Whether it bounds from below.
+        is_min: bool,
+    },
     /// The key may not be changed while the node runs, or not at this level.
     NotDynamic {
         /// The key.
         key: String,
+        /// Whether it may be changed for single brokers, only not for all of them.
+        is_for_one: bool,
         /// Where it can be set.
         remedy: &'static str,
     },
@@ -124,7 +137,19 @@ impl std::fmt::Display for ConfigError {
                 )
             }
             Self::Conflict { key, explanation } => write!(formatter, "{key}: {explanation}"),
-            Self::NotDynamic { key, remedy } => {
+            Self::Bound {
+                key,
+                bound,
+                value,
+                is_min,
+            } => {
+                let side = if *is_min { "greater" } else { "less" };
+                write!(
+                    formatter,
+                    "{key} must be {side} than or equal to {bound}, which is {value}"
+                )
+            }
+            Self::NotDynamic { key, remedy, .. } => {
                 write!(
                     formatter,
                     "{} cannot be changed here; {remedy}",
@@ -156,7 +181,7 @@ impl std::fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// Text from outside, without control characters and not longer than a line of a log.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     const CHARACTERS_MAX: usize = 200;
     let mut shown: String = text.escape_debug().take(CHARACTERS_MAX).collect();
     if shown.is_empty() {

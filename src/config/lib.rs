@@ -12,11 +12,14 @@
 
 mod address;
 mod broker;
+mod client_match;
+mod client_text;
 mod describe;
 mod environment;
 mod error;
 mod explain;
 mod features;
+mod group;
 mod honoured;
 mod key;
 mod keys;
@@ -30,11 +33,13 @@ mod retired;
 mod rule;
 mod settings;
 mod source;
+mod subscription;
 mod topic;
 mod value;
 
 pub use address::{Address, NotAnAddress, Voter};
 pub use broker::{BrokerConfig, LogFormat, NetworkConfig, NodeConfig, StorageConfig, TopicPolicy};
+pub use client_match::{ClientMatch, ClientTraits};
 pub use describe::{Entry, Resource, Synonym, describe};
 pub use error::{ConfigError, ConfigErrors, LineProblem};
 pub use explain::{Explanation, Row, explain, print_config};
@@ -42,6 +47,7 @@ pub use features::{
     FEATURES, Feature, FeatureError, FeatureLevel, METADATA_VERSION, METADATA_VERSIONS,
     MetadataVersion, find_feature, initial_levels, metadata_version_name, parse_features,
 };
+pub use group::check_group;
 pub use key::{Difference, Importance, Key, Kind, Reason, Scope, Status};
 pub use keys::Family;
 pub use listener::{Advertised, Listener, SecurityProtocol};
@@ -55,6 +61,7 @@ pub use settings::{
     validate_broker_override,
 };
 pub use source::{ConfigSource, Source};
+pub use subscription::{PUSH_INTERVAL_MS_DEFAULT, Subscription};
 pub use topic::{
     CompressionType, Durability, TimestampType, TopicConfig, validate_override,
     validate_topic_override,

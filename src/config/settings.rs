@@ -474,6 +474,7 @@ pub fn validate_broker_override(
     if let Some(remedy) = remedy {
         return Err(ConfigError::NotDynamic {
             key: name.to_owned(),
+            is_for_one: key.scope == Scope::Broker,
             remedy,
         });
     }

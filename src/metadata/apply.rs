@@ -6,6 +6,7 @@
 use crate::broker::Broker;
 use crate::change::{BrokerChange, Change, PartitionChange};
 use crate::image::Image;
+use crate::quota::{QuotaEntity, QuotaValue};
 use crate::resource::Resource;
 use crate::topic::Partition;
 use base::{LeaderEpoch, NodeId, PartitionIndex, Uuid};
@@ -104,6 +105,10 @@ impl Image {
                 value,
             } => {
                 self.set_config(resource, key, value.as_deref());
+                Ok(())
+            }
+            Change::ClientQuota { entity, key, value } => {
+                self.set_quota(entity, key, *value);
                 Ok(())
             }
             Change::FeatureLevel { name, level } => {
@@ -234,6 +239,22 @@ impl Image {
                     }
                 }
             }
+        }
+    }
+
+    fn set_quota(&mut self, entity: &QuotaEntity, key: &str, value: Option<QuotaValue>) {
+        let quotas = Arc::make_mut(&mut self.quotas);
+        let values = quotas.entry(entity.clone()).or_default();
+        match value {
+            Some(value) => {
+                values.insert(key.to_owned(), value);
+            }
+            None => {
+                values.remove(key);
+            }
+        }
+        if values.is_empty() {
+            quotas.remove(entity);
         }
     }
 

@@ -4,6 +4,7 @@
 //! of records with the same offsets.
 
 use crate::broker::{Broker, Controller};
+use crate::quota::{QuotaEntity, QuotaValue};
 use crate::resource::Resource;
 use crate::topic::Partition;
 use base::{NodeId, PartitionIndex, Uuid};
@@ -62,6 +63,15 @@ pub enum Change {
         key: String,
         /// Its value; nothing removes it.
         value: Option<String>,
+    },
+    /// A limit was set, or removed (KIP-546).
+    ClientQuota {
+        /// Whose.
+        entity: QuotaEntity,
+        /// Which.
+        key: String,
+        /// The limit; nothing removes it.
+        value: Option<QuotaValue>,
     },
     /// A feature was finalised at a level; zero removes it (KIP-584).
     FeatureLevel {

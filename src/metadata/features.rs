@@ -29,12 +29,14 @@ const fn feature(name: &'static str, min: i16, max: i16, bootstrap: i16) -> Feat
 
 /// The feature that says how records are written.
 pub(crate) const METADATA_VERSION: &str = "metadata.version";
+/// The feature that says how the quorum's voters change (KIP-853).
+pub(crate) const KRAFT_VERSION: &str = "kraft.version";
 
 /// Every feature, by name.
 pub const FEATURES: &[Feature] = &[
     feature("eligible.leader.replicas.version", 0, 1, 1),
     feature("group.version", 0, 1, 1),
-    feature("kraft.version", 0, 1, 1),
+    feature(KRAFT_VERSION, 0, 1, 1),
     feature(METADATA_VERSION, 7, 33, 33),
     feature("share.version", 0, 2, 2),
     feature("streams.version", 0, 1, 1),
@@ -57,7 +59,7 @@ pub fn bootstrap_changes() -> Vec<Change> {
     let first = FEATURES.iter().filter(|f| f.name == METADATA_VERSION);
     let rest = FEATURES
         .iter()
-        .filter(|f| f.name != METADATA_VERSION && f.name != "kraft.version");
+        .filter(|f| f.name != METADATA_VERSION && f.name != KRAFT_VERSION);
     first
         .chain(rest)
         .filter(|feature| feature.bootstrap > 0)

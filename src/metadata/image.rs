@@ -7,6 +7,7 @@
 //! Invariant: equal logs give equal images, whatever was cloned in between.
 
 use crate::broker::{Broker, Controller};
+use crate::quota::{QuotaEntity, QuotaValues};
 use crate::resource::{Resource, ResourceKind};
 use crate::topic::{Partition, Topic, Topics};
 use base::{LeaderEpoch, NodeId, Offset, PartitionIndex, Uuid};
@@ -27,6 +28,7 @@ pub struct Image {
     pub(crate) controllers: Arc<BTreeMap<NodeId, Arc<Controller>>>,
     pub(crate) topics: Arc<Topics>,
     pub(crate) configs: Arc<BTreeMap<Resource, Arc<ConfigMap>>>,
+    pub(crate) quotas: Arc<BTreeMap<QuotaEntity, QuotaValues>>,
     pub(crate) next_producer_id: i64,
     pub(crate) foreign: Arc<Vec<Vec<u8>>>,
 }
@@ -45,6 +47,7 @@ impl Image {
             controllers: Arc::default(),
             topics: Arc::default(),
             configs: Arc::default(),
+            quotas: Arc::default(),
             next_producer_id: 0,
             foreign: Arc::default(),
         }
@@ -145,6 +148,12 @@ impl Image {
             .keys()
             .filter(move |resource| resource.kind == kind)
             .map(|resource| resource.name.as_str())
+    }
+
+    /// The limits of users, client ids and addresses.
+    #[must_use]
+    pub fn quotas(&self) -> &BTreeMap<QuotaEntity, QuotaValues> {
+        &self.quotas
     }
 
     /// The first producer id that nobody was given.

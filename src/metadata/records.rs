@@ -5,6 +5,7 @@
 
 use crate::broker::{Broker, Controller, Endpoint, FeatureRange};
 use crate::change::{BrokerChange, Change, PartitionChange};
+use crate::quota::{QuotaEntity, QuotaValue};
 use crate::resource::{Resource, ResourceKind};
 use crate::topic::Partition;
 use base::{LeaderEpoch, NodeId, PartitionIndex, Uuid};
@@ -12,12 +13,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use wire::record::{
     cluster_metadata_broker_registration_change as registration_change,
-    cluster_metadata_config::ConfigRecord, cluster_metadata_feature_level::FeatureLevelRecord,
-    cluster_metadata_no_op::NoOpRecord, cluster_metadata_partition::PartitionRecord,
+    cluster_metadata_client_quota::{ClientQuotaRecord, EntityData},
+    cluster_metadata_config::ConfigRecord,
+    cluster_metadata_feature_level::FeatureLevelRecord,
+    cluster_metadata_no_op::NoOpRecord,
+    cluster_metadata_partition::PartitionRecord,
     cluster_metadata_partition_change::PartitionChangeRecord,
-    cluster_metadata_producer_ids::ProducerIdsRecord, cluster_metadata_register_broker as broker,
-    cluster_metadata_register_controller as controller,
-    cluster_metadata_remove_topic::RemoveTopicRecord, cluster_metadata_topic::TopicRecord,
+    cluster_metadata_producer_ids::ProducerIdsRecord,
+    cluster_metadata_register_broker as broker, cluster_metadata_register_controller as controller,
+    cluster_metadata_remove_topic::RemoveTopicRecord,
+    cluster_metadata_topic::TopicRecord,
     cluster_metadata_unregister_broker::UnregisterBrokerRecord,
     cluster_metadata_unregister_controller::UnregisterControllerRecord,
 };
@@ -109,6 +114,7 @@ impl Change {
                 key,
                 value,
             } => (encode_config(resource, key, value.as_deref()), 0),
+            Self::ClientQuota { entity, key, value } => (encode_quota(entity, key, *value), 0),
             Self::FeatureLevel { name, level } => {
                 let record = FeatureLevelRecord {
                     name: name.as_str().into(),
@@ -169,6 +175,7 @@ fn decode_record(record: MetadataRecord<'_>, bytes: &[u8]) -> Result<Change, Rec
         MetadataRecord::Partition(record) => decode_partition(record)?,
         MetadataRecord::PartitionChange(record) => decode_partition_change(record)?,
         MetadataRecord::Config(record) => decode_config(record)?,
+        MetadataRecord::ClientQuota(record) => decode_quota(record),
         MetadataRecord::FeatureLevel(record) => Change::FeatureLevel {
             name: record.name.into_owned(),
             level: record.feature_level,
@@ -182,7 +189,6 @@ fn decode_record(record: MetadataRecord<'_>, bytes: &[u8]) -> Result<Change, Rec
         | MetadataRecord::RemoveDelegationToken(_)
         | MetadataRecord::UserScramCredential(_)
         | MetadataRecord::RemoveUserScramCredential(_)
-        | MetadataRecord::ClientQuota(_)
         | MetadataRecord::AccessControlEntry(_)
         | MetadataRecord::RemoveAccessControlEntry(_)
         | MetadataRecord::ZkMigrationState(_)
@@ -193,6 +199,35 @@ fn decode_record(record: MetadataRecord<'_>, bytes: &[u8]) -> Result<Change, Rec
         MetadataRecord::EndTransaction(_) => return Err(RecordError::Kind("EndTransaction")),
         MetadataRecord::AbortTransaction(_) => return Err(RecordError::Kind("AbortTransaction")),
     })
+}
+
+fn encode_quota<'a>(
+    entity: &'a QuotaEntity,
+    key: &'a str,
+    value: Option<QuotaValue>,
+) -> MetadataRecord<'a> {
+    let entity = entity.0.iter().map(|(kind, name)| EntityData {
+        entity_type: kind.as_str().into(),
+        entity_name: name.as_deref().map(Into::into),
+    });
+    MetadataRecord::from(ClientQuotaRecord {
+        entity: entity.collect(),
+        key: key.into(),
+        value: value.map_or(0.0, |value| value.0),
+        remove: value.is_none(),
+    })
+}
+
+fn decode_quota(record: ClientQuotaRecord<'_>) -> Change {
+    let entity = record.entity.into_iter().map(|part| {
+        let name = part.entity_name.map(std::borrow::Cow::into_owned);
+        (part.entity_type.into_owned(), name)
+    });
+    Change::ClientQuota {
+        entity: QuotaEntity(entity.collect()),
+        key: record.key.into_owned(),
+        value: (!record.remove).then_some(QuotaValue(record.value)),
+    }
 }
 
 fn fence(id: i32, epoch: i64, fenced: bool) -> Change {

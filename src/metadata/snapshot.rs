@@ -46,6 +46,15 @@ impl Image {
                 });
             }
         }
+        for (entity, values) in self.quotas.iter() {
+            for (key, value) in values {
+                changes.push(Change::ClientQuota {
+                    entity: entity.clone(),
+                    key: key.clone(),
+                    value: Some(*value),
+                });
+            }
+        }
         if self.next_producer_id > 0 {
             changes.push(Change::ProducerIds {
                 broker: NodeId(-1),

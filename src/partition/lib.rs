@@ -19,6 +19,7 @@ mod fetch;
 mod offsets;
 mod open;
 mod partition;
+mod producers;
 mod retention;
 mod watch;
 
@@ -28,6 +29,7 @@ pub use fetch::{FetchRequest, Fetched, Isolation, Portion};
 pub use offsets::{ListTarget, Listed};
 pub use open::OpenPartition;
 pub use partition::Partition;
+pub use producers::ActiveProducer;
 pub use watch::any;
 
 #[cfg(test)]

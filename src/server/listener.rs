@@ -24,10 +24,6 @@ pub struct ServerLimits {
     pub request_bytes_max: usize,
     /// Bytes of unanswered requests per connection before it is read no further.
     pub in_flight_bytes_max: usize,
-    /// Connections in the process, `max.connections`.
-    pub connections_max: usize,
-    /// Connections from one address to one core, `max.connections.per.ip`.
-    pub connections_per_ip_max: usize,
     /// How long a request may take to arrive once its first byte has.
     pub request_timeout: Duration,
     /// How long a connection may say nothing, `connections.max.idle.ms`.
@@ -151,15 +147,18 @@ impl Server {
     }
 
     fn welcome(&self, socket: Socket) {
-        let limits = &self.state.limits;
+        // Both numbers may change while the node runs.
+        let config = self.state.broker.config();
+        let connections_max = base::usize_from_u32(config.network.connections_max);
+        let per_ip_max = base::usize_from_u32(config.network.connections_per_ip_max);
         let counters = &self.state.counters;
         let from_here = self.connections.count_from(socket.peer().ip());
-        if from_here >= limits.connections_per_ip_max {
+        if from_here >= per_ip_max {
             counters.connections_refused.increment();
             socket.close();
             return;
         }
-        let Some(counted) = self.shared.connections.try_hold(limits.connections_max) else {
+        let Some(counted) = self.shared.connections.try_hold(connections_max) else {
             counters.connections_refused.increment();
             socket.close();
             return;

@@ -7,7 +7,7 @@ use crate::image::Image;
 use crate::refusal::Refusal;
 use crate::resource::{Resource, ResourceKind};
 use base::{ErrorCode, NodeId};
-use config::{Family, Kind};
+use config::{BrokerConfig, Family, Kind, Settings, Subscription, TopicConfig};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is done to one key.
@@ -43,68 +43,110 @@ pub struct AlterResource {
     pub operations: Vec<ConfigOperation>,
 }
 
-/// IncrementalAlterConfigs: decides each resource on its own.
+/// What a resource's new configuration is checked against besides the keys' own rules.
+#[derive(Clone, Copy)]
+pub struct Standing<'a> {
+    /// The cluster.
+    pub image: &'a Image,
+    /// The deciding node's configuration as it was started: what is set for all brokers lies over
+    /// it, and the defaults of topics and the bounds of groups come out of both.
+    pub config: &'a BrokerConfig,
+}
+
+impl Standing<'_> {
+    /// The deciding node's settings with what is set for all brokers and for itself.
+    fn settings(&self) -> Settings {
+        let cluster = self.image.configs(&Resource::cluster_default());
+        let own = self.image.configs(&Resource::broker(self.config.node.id));
+        self.config.settings.with_dynamic(cluster, own)
+    }
+}
+
+/// What became of one resource of a request.
+pub type AlterOutcome = (Resource, Result<Vec<Change>, Refusal>);
+
+/// IncrementalAlterConfigs: decides each resource on its own, in the order of the request.
 #[must_use]
-pub fn alter_configs(
-    image: &Image,
-    requested: &[AlterResource],
-) -> Vec<(Resource, Result<Vec<Change>, Refusal>)> {
-    let mut seen = BTreeSet::new();
-    let mut twice = BTreeSet::new();
-    for alter in requested {
-        if !seen.insert(&alter.resource) {
-            twice.insert(&alter.resource);
-        }
-    }
-    let mut answered = BTreeSet::new();
-    let mut outcomes = Vec::new();
-    for alter in requested {
-        if !answered.insert(&alter.resource) {
-            continue;
-        }
-        let outcome = if twice.contains(&alter.resource) {
-            let text = "Each resource must appear at most once.";
-            Err(Refusal::new(ErrorCode::InvalidRequest, text))
-        } else {
-            alter_one(image, alter)
-        };
-        outcomes.push((alter.resource.clone(), outcome));
-    }
-    outcomes
+pub fn alter_configs(standing: Standing<'_>, requested: &[AlterResource]) -> Vec<AlterOutcome> {
+    each_once(
+        requested,
+        |alter| &alter.resource,
+        |alter| alter_one(standing, alter),
+    )
+}
+
+/// One resource of an AlterConfigs request: all that shall be set for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplaceResource {
+    /// Whose configuration.
+    pub resource: Resource,
+    /// Keys and values.
+    pub configs: Vec<(String, Option<String>)>,
 }
 
 /// AlterConfigs, the older form: what is not named falls back to its default.
-///
-/// # Errors
-/// When the resource is unknown or a value is refused.
-pub fn replace_configs(
-    image: &Image,
-    resource: &Resource,
-    configs: &[(String, Option<String>)],
-) -> Result<Vec<Change>, Refusal> {
-    let mut operations: Vec<ConfigOperation> = configs
-        .iter()
-        .map(|(key, value)| ConfigOperation {
-            key: key.clone(),
-            kind: OperationKind::Set,
-            value: value.clone(),
-        })
-        .collect();
-    let named: BTreeSet<&str> = configs.iter().map(|(key, _)| key.as_str()).collect();
-    for key in image.configs(resource).keys() {
-        if !named.contains(key.as_str()) {
-            operations.push(ConfigOperation {
-                key: key.clone(),
-                kind: OperationKind::Delete,
-                value: None,
-            });
+#[must_use]
+pub fn replace_configs(standing: Standing<'_>, requested: &[ReplaceResource]) -> Vec<AlterOutcome> {
+    each_once(
+        requested,
+        |replace| &replace.resource,
+        |replace| replace_one(standing, replace),
+    )
+}
+
+fn each_once<R>(
+    requested: &[R],
+    resource_of: impl Fn(&R) -> &Resource,
+    decide: impl Fn(&R) -> Result<Vec<Change>, Refusal>,
+) -> Vec<AlterOutcome> {
+    let mut seen = BTreeSet::new();
+    let mut twice = BTreeSet::new();
+    for one in requested {
+        let resource = resource_of(one);
+        if !seen.insert(resource) {
+            twice.insert(resource);
         }
     }
-    let alter = AlterResource {
-        resource: resource.clone(),
-        operations,
+    let outcomes = requested.iter().map(|one| {
+        let resource = resource_of(one);
+        let outcome = if twice.contains(resource) {
+            let text = "Each resource must appear at most once.";
+            Err(Refusal::new(ErrorCode::InvalidRequest, text))
+        } else {
+            decide(one)
+        };
+        (resource.clone(), outcome)
+    });
+    outcomes.collect()
+}
+
+fn replace_one(standing: Standing<'_>, replace: &ReplaceResource) -> Result<Vec<Change>, Refusal> {
+    let set = |(key, value): &(String, Option<String>)| ConfigOperation {
+        key: key.clone(),
+        kind: OperationKind::Set,
+        value: value.clone(),
     };
-    alter_one(image, &alter)
+    let mut operations: Vec<ConfigOperation> = replace.configs.iter().map(set).collect();
+    let named: BTreeSet<&str> = replace
+        .configs
+        .iter()
+        .map(|(key, _)| key.as_str())
+        .collect();
+    let current = standing.image.configs(&replace.resource);
+    let rest = current.keys().filter(|key| !named.contains(key.as_str()));
+    operations.extend(rest.map(|key| ConfigOperation {
+        key: key.clone(),
+        kind: OperationKind::Delete,
+        value: None,
+    }));
+    let resource = replace.resource.clone();
+    alter_one(
+        standing,
+        &AlterResource {
+            resource,
+            operations,
+        },
+    )
 }
 
 /// The configuration of a topic that does not exist yet, checked and made canonical.
@@ -131,25 +173,111 @@ pub(crate) fn check_creation_configs(
     Ok(checked)
 }
 
-fn alter_one(image: &Image, alter: &AlterResource) -> Result<Vec<Change>, Refusal> {
+fn alter_one(standing: Standing<'_>, alter: &AlterResource) -> Result<Vec<Change>, Refusal> {
+    let image = standing.image;
     check_operations(&alter.operations)?;
     check_name(&alter.resource)?;
     let current = image.configs(&alter.resource);
+    let mut result = current.clone();
     let mut changes = Vec::new();
     for operation in &alter.operations {
         let before = current.get(&operation.key).map(String::as_str);
         let after = outcome_of(&alter.resource, operation, before)?;
-        if before != after.as_deref() {
-            changes.push(Change::Config {
-                resource: alter.resource.clone(),
-                key: operation.key.clone(),
-                value: after,
-            });
+        if before == after.as_deref() {
+            continue;
         }
+        check_eligible_replicas(image, &alter.resource, operation)?;
+        match &after {
+            Some(value) => result.insert(operation.key.clone(), value.clone()),
+            None => result.remove(&operation.key),
+        };
+        changes.push(Change::Config {
+            resource: alter.resource.clone(),
+            key: operation.key.clone(),
+            value: after,
+        });
+    }
+    // Nothing set makes nothing wrong, and what is set may be removed even where it became wrong.
+    if changes
+        .iter()
+        .any(|change| matches!(change, Change::Config { value: Some(_), .. }))
+    {
+        check_together(standing, &alter.resource, &result)?;
     }
     // A bad value on an unknown resource is a bad value, as in Kafka.
     check_exists(image, &alter.resource)?;
     Ok(changes)
+}
+
+/// What no single key of the resource can know.
+fn check_together(
+    standing: Standing<'_>,
+    resource: &Resource,
+    configs: &BTreeMap<String, String>,
+) -> Result<(), Refusal> {
+    let invalid = |text: String| Refusal::new(ErrorCode::InvalidConfig, text);
+    match resource.kind {
+        ResourceKind::Topic => TopicConfig::new(&standing.settings(), configs)
+            .map(|_| ())
+            .map_err(|error| invalid(error.client_text())),
+        ResourceKind::Group => config::check_group(&standing.settings(), configs)
+            .map_err(|error| invalid(error.client_text())),
+        ResourceKind::ClientMetrics => {
+            Subscription::new(configs)
+                .map(|_| ())
+                .map_err(|(text, is_interval)| {
+                    let code = if is_interval {
+                        ErrorCode::InvalidRequest
+                    } else {
+                        ErrorCode::InvalidConfig
+                    };
+                    Refusal::new(code, text)
+                })
+        }
+        ResourceKind::Broker => {
+            let of = |other: Resource| standing.image.configs(&other).clone();
+            let own = Resource::broker(standing.config.node.id);
+            let checked = if resource.name.is_empty() {
+                standing.config.with_dynamic(configs, &of(own))
+            } else if *resource == own {
+                standing
+                    .config
+                    .with_dynamic(&of(Resource::cluster_default()), configs)
+            } else {
+                // Each broker checked its own before it asked.
+                return Ok(());
+            };
+            checked.map(|_| ()).map_err(|errors| {
+                let texts: Vec<String> = errors
+                    .0
+                    .iter()
+                    .map(config::ConfigError::client_text)
+                    .collect();
+                Refusal::new(ErrorCode::InvalidRequest, texts.join("; "))
+            })
+        }
+    }
+}
+
+/// With eligible leader replicas, min.insync.replicas decides who may lead, so it must not differ
+/// between brokers and must stay said (KIP-966).
+fn check_eligible_replicas(
+    image: &Image,
+    resource: &Resource,
+    operation: &ConfigOperation,
+) -> Result<(), Refusal> {
+    let concerned = resource.kind == ResourceKind::Broker && operation.key == "min.insync.replicas";
+    if !concerned || image.feature_level("eligible.leader.replicas.version") == 0 {
+        return Ok(());
+    }
+    let text = if !resource.name.is_empty() {
+        "Broker-level min.insync.replicas cannot be altered while ELR is enabled."
+    } else if operation.kind == OperationKind::Delete {
+        "Cluster-level min.insync.replicas cannot be removed while ELR is enabled."
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::new(ErrorCode::InvalidConfig, text))
 }
 
 fn check_operations(operations: &[ConfigOperation]) -> Result<(), Refusal> {
@@ -183,7 +311,11 @@ fn check_name(resource: &Resource) -> Result<(), Refusal> {
         ResourceKind::Broker => return Ok(()),
     };
     if resource.name.is_empty() {
-        let text = format!("Default {what} resources are not allowed.");
+        let text = if resource.kind == ResourceKind::ClientMetrics {
+            "Subscription name can't be empty".to_owned()
+        } else {
+            format!("Default {what} resources are not allowed.")
+        };
         return Err(Refusal::new(ErrorCode::InvalidRequest, text));
     }
     match resource.kind {
@@ -282,15 +414,15 @@ fn canonical(kind: ResourceKind, resource: &str, name: &str, raw: &str) -> Resul
     // Keys that Kafka retired are still sent by clients and are taken without effect.
     let retired = kind == ResourceKind::Topic && config::is_retired_topic_key(name);
     if find(kind, name).is_none() && !retired {
-        let (code, text) = match kind {
-            ResourceKind::Topic => (ErrorCode::InvalidConfig, "topic config name"),
-            ResourceKind::Group => (ErrorCode::InvalidConfig, "group config name"),
-            ResourceKind::Broker => (ErrorCode::InvalidConfig, "broker config name"),
-            ResourceKind::ClientMetrics => {
-                (ErrorCode::InvalidRequest, "client metrics configuration")
-            }
-        };
-        return Err(Refusal::new(code, format!("Unknown {text}: {name}")));
+        return Err(unknown(kind, name));
+    }
+    // A record can carry no more.
+    if raw.len() > VALUE_BYTES_MAX {
+        let text = format!(
+            "The value of {name} has {} bytes; at most {VALUE_BYTES_MAX} can be kept.",
+            raw.len()
+        );
+        return Err(Refusal::new(ErrorCode::InvalidConfig, text));
     }
     let checked = match kind {
         ResourceKind::Topic => config::validate_topic_override(name, raw),
@@ -301,9 +433,35 @@ fn canonical(kind: ResourceKind, resource: &str, name: &str, raw: &str) -> Resul
     checked.map_err(|error| {
         let code = match kind {
             // Kafka lets the broker itself refuse these, with another code than the controller's.
-            ResourceKind::Broker | ResourceKind::ClientMetrics => ErrorCode::InvalidRequest,
-            ResourceKind::Topic | ResourceKind::Group => ErrorCode::InvalidConfig,
+            ResourceKind::Broker => ErrorCode::InvalidRequest,
+            ResourceKind::Topic | ResourceKind::Group | ResourceKind::ClientMetrics => {
+                ErrorCode::InvalidConfig
+            }
         };
-        Refusal::new(code, error.to_string())
+        Refusal::new(code, error.client_text())
     })
+}
+
+/// The longest text of a metadata record.
+const VALUE_BYTES_MAX: usize = 32_767;
+
+fn unknown(kind: ResourceKind, name: &str) -> Refusal {
+    let (family, what, code) = match kind {
+        ResourceKind::Topic => (Family::Topic, "topic config name", ErrorCode::InvalidConfig),
+        ResourceKind::Group => (Family::Group, "group config name", ErrorCode::InvalidConfig),
+        ResourceKind::Broker => (
+            Family::Broker,
+            "broker config name",
+            ErrorCode::InvalidConfig,
+        ),
+        ResourceKind::ClientMetrics => {
+            let what = "client metrics configuration";
+            (Family::ClientMetrics, what, ErrorCode::InvalidRequest)
+        }
+    };
+    let nearest = config::nearest(name, family.keys().map(|key| key.name));
+    let hint = nearest.map_or(String::new(), |nearest| {
+        format!("; did you mean {nearest}?")
+    });
+    Refusal::new(code, format!("Unknown {what}: {name}{hint}"))
 }

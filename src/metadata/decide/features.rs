@@ -3,7 +3,7 @@
 //! Invariant: no level is finalised that a registered broker cannot work at.
 
 use crate::change::Change;
-use crate::features::{Feature, METADATA_VERSION};
+use crate::features::{Feature, KRAFT_VERSION, METADATA_VERSION};
 use crate::image::Image;
 use crate::refusal::Refusal;
 use base::ErrorCode;
@@ -17,6 +17,8 @@ pub enum UpgradeKind {
     SafeDowngrade,
     /// Down too, whatever is lost.
     UnsafeDowngrade,
+    /// One that this release does not know; such updates are refused.
+    Unknown,
 }
 
 /// One update that is asked for.
@@ -48,50 +50,65 @@ pub fn update_features(image: &Image, updates: &[FeatureUpdate]) -> Result<Vec<C
     Ok(changes)
 }
 
+/// What every refusal begins with, since one refusal stops all updates.
+const PREFIX: &str =
+    "The update failed for all features since the following feature had an error: ";
+
 fn check(image: &Image, update: &FeatureUpdate) -> Result<(), Refusal> {
-    let refuse = |code: ErrorCode, why: String| {
-        let text = format!(
-            "The update failed for all features since the following feature had an error: Invalid \
-             update version {} for feature {}. {why}",
-            update.level, update.name
-        );
-        Err(Refusal::new(code, text))
+    let (name, level) = (&update.name, update.level);
+    let refuse = |why: &str| {
+        let text = format!("{PREFIX}Invalid update version {level} for feature {name}. {why}");
+        Err(Refusal::new(ErrorCode::InvalidUpdateVersion, text))
     };
-    let invalid = ErrorCode::InvalidUpdateVersion;
-    let Some(feature) = Feature::find(&update.name) else {
-        return refuse(invalid, "This feature is not known here.".into());
-    };
-    if update.level < 0 {
-        return refuse(invalid, "A feature version cannot be less than 0.".into());
+    if level < 0 {
+        return refuse("A feature version cannot be less than 0.");
     }
-    let removes = update.level == 0 && update.name != METADATA_VERSION;
-    if !removes && (update.level < feature.min || update.level > feature.max) {
-        let range = format!("Versions {} to {} are supported.", feature.min, feature.max);
-        return refuse(invalid, range);
+    if update.upgrade == UpgradeKind::Unknown {
+        return refuse("The controller does not support the given upgrade type.");
+    }
+    let Some(feature) = Feature::find(name) else {
+        return refuse("This feature is not known here.");
+    };
+    let removes = level == 0 && name != METADATA_VERSION;
+    if !removes && (level < feature.min || level > feature.max) {
+        let (min, max) = (feature.min, feature.max);
+        return refuse(&format!("Only versions {min}-{max} are supported here."));
+    }
+    let current = image.feature_level(name);
+    if name == KRAFT_VERSION && level != current {
+        return refuse("The voters of this release's quorum are fixed, so it stays as it is.");
     }
     for broker in image.brokers() {
-        let range = broker.features.get(&update.name);
-        let fits = range.is_some_and(|r| r.min <= update.level && update.level <= r.max);
+        let range = broker.features.get(name);
+        let fits = range.is_some_and(|range| range.min <= level && level <= range.max);
         if !fits && !removes {
-            let text = format!("Broker {} does not support this version.", broker.id);
-            return refuse(invalid, text);
+            return refuse(&format!(
+                "Broker {} does not support this version.",
+                broker.id
+            ));
         }
     }
-    if update.level < image.feature_level(&update.name) {
-        match update.upgrade {
-            UpgradeKind::Upgrade => {
-                let text = "Can't downgrade the version of this feature without setting the \
-                            upgrade type to either safe or unsafe downgrade.";
-                return refuse(invalid, text.into());
-            }
-            UpgradeKind::SafeDowngrade | UpgradeKind::UnsafeDowngrade
-                if update.name == METADATA_VERSION =>
-            {
-                let text = "Going back to an older metadata version is not supported.";
-                return refuse(invalid, text.into());
-            }
-            UpgradeKind::SafeDowngrade | UpgradeKind::UnsafeDowngrade => {}
-        }
+    if level >= current {
+        return Ok(());
     }
-    Ok(())
+    match update.upgrade {
+        UpgradeKind::Upgrade => refuse(
+            "Can't downgrade the version of this feature without setting the upgrade type to \
+             either safe or unsafe downgrade.",
+        ),
+        // Records are written in the newest form, which an older version could not read.
+        _ if name == METADATA_VERSION => {
+            let why = if update.upgrade == UpgradeKind::SafeDowngrade {
+                "Refusing to perform the requested downgrade because it might delete metadata \
+                 information."
+            } else {
+                "Unsafe metadata downgrade is not supported in this version."
+            };
+            let text = format!(
+                "{PREFIX}Unsupported metadata.version downgrade from {current} to {level}. {why}"
+            );
+            Err(Refusal::new(ErrorCode::InvalidUpdateVersion, text))
+        }
+        _ => Ok(()),
+    }
 }

@@ -8,19 +8,28 @@ mod configs;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
+mod elections;
 mod features;
 mod leadership;
 mod names;
 mod placement;
 mod producers;
+mod quotas;
+mod reassignments;
 mod registration;
 
-pub use configs::{AlterResource, ConfigOperation, OperationKind, alter_configs, replace_configs};
+pub use configs::{
+    AlterOutcome, AlterResource, ConfigOperation, OperationKind, ReplaceResource, Standing,
+    alter_configs, replace_configs,
+};
 pub use create_partitions::{NewPartitions, create_partitions};
 pub use create_topics::{CreatedTopic, Creation, NewTopic, TopicDefaults, create_topics};
 pub use delete_topics::{Deletion, TopicSelector, delete_topics};
+pub use elections::{ElectionKind, elect_leader};
 pub use features::{FeatureUpdate, UpgradeKind, update_features};
 pub use leadership::{begin_shutdown, fence_broker, unfence_broker};
 pub use names::validate_topic_name;
 pub use producers::{PRODUCER_ID_BLOCK_SIZE, ProducerIdBlock, allocate_producer_ids};
+pub use quotas::{AlterQuota, alter_quotas};
+pub use reassignments::reassign_partition;
 pub use registration::{Registration, register_broker, unregister_broker};

@@ -3,11 +3,12 @@
 
 use super::cluster;
 use crate::decide::{
-    AlterResource, ConfigOperation, NewTopic, OperationKind, TopicDefaults, alter_configs,
-    create_topics, replace_configs,
+    AlterResource, ConfigOperation, NewTopic, OperationKind, ReplaceResource, Standing,
+    TopicDefaults, alter_configs, create_topics, replace_configs,
 };
 use crate::{Image, Resource, ResourceKind};
 use base::{NodeId, Random};
+use config::{BrokerConfig, Inputs};
 
 fn with_topic() -> Image {
     let mut image = cluster(1);
@@ -42,7 +43,12 @@ fn alter(image: &mut Image, resource: &Resource, operations: Vec<ConfigOperation
         resource: resource.clone(),
         operations,
     };
-    let outcomes = alter_configs(image, &[request]);
+    let config = BrokerConfig::load(&Inputs::default()).unwrap();
+    let standing = Standing {
+        image,
+        config: &config,
+    };
+    let outcomes = alter_configs(standing, &[request]);
     match &outcomes[0].1 {
         Err(refusal) => format!("{} | {}", refusal.code.name(), refusal.message),
         Ok(changes) => {
@@ -185,11 +191,127 @@ fn the_older_form_replaces_everything() {
     ];
     assert_eq!(alter(&mut image, &topic, both), "OK");
     let new = [("retention.ms".to_owned(), Some("7".to_owned()))];
-    let changes = replace_configs(&image, &topic, &new).unwrap();
+    let config = BrokerConfig::load(&Inputs::default()).unwrap();
+    let standing = Standing {
+        image: &image,
+        config: &config,
+    };
+    let replace = ReplaceResource {
+        resource: topic.clone(),
+        configs: new.to_vec(),
+    };
+    let outcomes = replace_configs(standing, &[replace]);
+    let changes = outcomes[0].1.clone().unwrap();
     image.apply_all(&changes).unwrap();
     let left: Vec<_> = image.configs(&topic).iter().collect();
     assert_eq!(left, [(&"retention.ms".to_owned(), &"7".to_owned())]);
     let id = image.topic("t").unwrap().id;
     image.apply(&crate::Change::RemoveTopic { id }).unwrap();
     assert!(image.configs(&topic).is_empty());
+}
+
+/// What single keys cannot know: other keys, the brokers' bounds, the texts of patterns. Codes and
+/// texts are those that Apache Kafka 4.3.1 answered.
+#[test]
+fn settings_are_checked_together() {
+    use OperationKind::{Delete, Set};
+    let mut image = with_topic();
+    let of = |kind, name: &str| Resource {
+        kind,
+        name: name.into(),
+    };
+    let group = of(ResourceKind::Group, "g");
+    let metrics = of(ResourceKind::ClientMetrics, "m");
+    let set = |pairs: &[(&str, &str)]| {
+        let operations = pairs
+            .iter()
+            .map(|(key, value)| operation(key, Set, Some(value)));
+        operations.collect::<Vec<_>>()
+    };
+    let cases = [
+        (
+            &group,
+            set(&[("consumer.session.timeout.ms", "10")]),
+            "INVALID_CONFIG | consumer.session.timeout.ms must be greater than or equal to \
+             group.consumer.min.session.timeout.ms, which is 45000",
+        ),
+        (
+            &group,
+            set(&[("share.record.lock.duration.ms", "70000")]),
+            "INVALID_CONFIG | share.record.lock.duration.ms must be less than or equal to \
+             group.share.max.record.lock.duration.ms, which is 60000",
+        ),
+        (
+            &group,
+            set(&[("streams.num.standby.replicas", "3")]),
+            "INVALID_CONFIG | streams.num.standby.replicas must be less than or equal to \
+             group.streams.max.standby.replicas, which is 2",
+        ),
+        (
+            &metrics,
+            set(&[("interval.ms", "10")]),
+            "INVALID_REQUEST | Invalid value 10 for interval.ms, interval must be between 100 and \
+             3600000 (1 hour)",
+        ),
+        (
+            &metrics,
+            set(&[("interval.ms", "x")]),
+            "INVALID_CONFIG | Invalid value x for configuration interval.ms: Not a number of type \
+             INT",
+        ),
+        (
+            &metrics,
+            set(&[("match", "foo=abc")]),
+            "INVALID_CONFIG | Illegal client matching pattern: foo=abc",
+        ),
+        (
+            &metrics,
+            set(&[("match", "client_id=([")]),
+            "INVALID_CONFIG | Illegal client matching pattern: client_id=([",
+        ),
+        (
+            &metrics,
+            set(&[("nope", "1")]),
+            "INVALID_REQUEST | Unknown client metrics configuration: nope",
+        ),
+        (&metrics, set(&[("match", "client_id=a.*")]), "OK"),
+    ];
+    for (resource, operations, expected) in cases {
+        assert_eq!(alter(&mut image, resource, operations), expected);
+    }
+    let topic = Resource::topic("t");
+    let lags = set(&[
+        ("min.compaction.lag.ms", "100"),
+        ("max.compaction.lag.ms", "10"),
+    ]);
+    assert!(alter(&mut image, &topic, lags).starts_with("INVALID_CONFIG | min.compaction.lag.ms"));
+    let remote = set(&[("remote.storage.enable", "true")]);
+    assert!(alter(&mut image, &topic, remote).starts_with("INVALID_CONFIG | "));
+    assert!(
+        image.configs(&topic).is_empty(),
+        "what is refused leaves nothing"
+    );
+    let cluster = Resource::cluster_default();
+    let isr = set(&[("min.insync.replicas", "2")]);
+    let refused = "INVALID_CONFIG | Broker-level min.insync.replicas cannot be altered while ELR is \
+                   enabled.";
+    assert_eq!(
+        alter(&mut image, &Resource::broker(NodeId(1)), isr.clone()),
+        refused
+    );
+    assert_eq!(alter(&mut image, &cluster, isr), "OK");
+    let refused = "INVALID_CONFIG | Cluster-level min.insync.replicas cannot be removed while ELR \
+                   is enabled.";
+    let delete = vec![operation("min.insync.replicas", Delete, None)];
+    assert_eq!(alter(&mut image, &cluster, delete), refused);
+    let long = "z".repeat(40_000);
+    let outcome = alter(
+        &mut image,
+        &topic,
+        set(&[("leader.replication.throttled.replicas", &long)]),
+    );
+    assert!(
+        outcome.starts_with("INVALID_CONFIG | The value of leader"),
+        "{outcome}"
+    );
 }

@@ -71,7 +71,12 @@ fn decide(image: &Image, random: &mut Random) -> Vec<Change> {
                 resource: Resource::topic(name),
                 operations: vec![operation],
             };
-            alter_configs(image, &[alter])
+            let config = config::BrokerConfig::load(&config::Inputs::default()).unwrap();
+            let standing = crate::decide::Standing {
+                image,
+                config: &config,
+            };
+            alter_configs(standing, &[alter])
                 .into_iter()
                 .find_map(|(_, o)| o.ok())
                 .unwrap_or_default()
@@ -272,8 +277,9 @@ fn every_change_survives_its_record() {
 /// damaged bytes, are errors.
 #[test]
 fn foreign_records_are_kept_and_unknown_ones_refused() {
-    let quota = wire::record::cluster_metadata_client_quota::ClientQuotaRecord::default();
-    let bytes = wire::MetadataRecord::from(quota).encode(0).unwrap();
+    let access =
+        wire::record::cluster_metadata_access_control_entry::AccessControlEntryRecord::default();
+    let bytes = wire::MetadataRecord::from(access).encode(0).unwrap();
     let mut image = cluster(1);
     image.apply(&Change::decode(&bytes).unwrap()).unwrap();
     assert_eq!(image.foreign(), std::slice::from_ref(&bytes));
