@@ -202,12 +202,15 @@ fn quotas_come_and_go() {
     assert_eq!(image, before);
 }
 
+/// Whom a quota is for, its key, its value, and what Kafka says.
+type QuotaCase<'c> = (&'c [(&'c str, Option<&'c str>)], &'c str, f64, &'c str);
+
 #[test]
 fn quotas_are_refused_like_kafkas() {
     let mut image = cluster(1);
     let (user, address) = ([("user", Some("u"))], [("ip", Some("127.0.0.1"))]);
     let (bytes, connections) = ("producer_byte_rate", "connection_creation_rate");
-    let cases: [(&[(&str, Option<&str>)], &str, f64, &str); 12] = [
+    let cases: [QuotaCase<'_>; 12] = [
         (&user, "request_percentage", 12.5, "1 changes"),
         (
             &[("user", None)],
