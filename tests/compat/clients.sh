@@ -14,7 +14,7 @@ clients_all() {
     # Members of the second protocol learn of changes with their heartbeats: the default of 5 s would be waited for.
     options+=(--bootstrap "$address" --serve "$FOREBAY serve --set log.dirs=$WORK/clients-data \
       --set listeners=PLAINTEXT://$address --set group.consumer.heartbeat.interval.ms=500 \
-      --set group.consumer.min.heartbeat.interval.ms=500")
+      --set group.consumer.min.heartbeat.interval.ms=500 --set num.partitions=4")
   else
     skip "clients: RESTART gives no command that restarts $BOOTSTRAP"
     return

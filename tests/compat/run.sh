@@ -2,7 +2,7 @@
 # Other people's clients against the node; README.md beside this file says what each proves.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-for part in lib kcat cli java rdkafka segments clients; do
+for part in lib kcat cli java rdkafka segments clients legacy; do
   # shellcheck source=/dev/null
   . "$here/$part.sh"
 done
@@ -67,6 +67,9 @@ kcat_sizes
 say "load"
 if rdkafka_available; then rdkafka_all; fi
 if java_available; then java_performance; fi
+
+say "old clients"
+legacy_all
 
 if [[ -n $NODE ]]; then
   say "files"

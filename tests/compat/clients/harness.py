@@ -91,8 +91,9 @@ class Program:
 class Broker:
     """The broker under test: ours to run, or somebody's with a command that restarts it."""
 
-    def __init__(self, bootstrap, serve, restart, log):
+    def __init__(self, bootstrap, serve, restart, log, is_killed=False):
         self.bootstrap = bootstrap
+        self.is_killed = is_killed
         self.serve = serve
         self.restart_command = restart
         self.log = log
@@ -140,7 +141,11 @@ class Broker:
     def restart(self, while_down):
         """Restarts it; `while_down` is called when it no longer answers and does not answer yet."""
         if self.serve:
-            self.stop()
+            if self.is_killed:
+                self.process.kill()
+                self.process.wait()
+            else:
+                self.stop()
             while_down()
             self.start()
             return

@@ -48,13 +48,14 @@ def demand(tool):
 class Client:
     """One library: where its program lies, what it needs, which protocols it speaks."""
 
-    def __init__(self, name, folder, needs, install, protocols, is_strict=True):
+    def __init__(self, name, folder, needs, install, protocols, is_strict=True, leaves_amid_records=True):
         self.name = name
         self.folder = os.path.join(HERE, folder)
         self.needs = needs
         self.steps = install
         self.protocols = protocols
         self.is_strict = is_strict
+        self.leaves_amid_records = leaves_amid_records
         self.command = None
 
     def prepare(self, cache, log):
@@ -122,6 +123,10 @@ def python(program):
     return install
 
 
+def kcat(_client, place, _steps):
+    return [sys.executable, os.path.join(place, "kcat.py")]
+
+
 def node(_client, place, steps):
     steps.run("npm", "ci", "--silent", "--no-audit", "--no-fund")
     return ["node", os.path.join(place, "member.js")]
@@ -156,5 +161,7 @@ CLIENTS = [
     Client("confluent-kafka", "python", ["venv"], python("confluent"), LIBRDKAFKA),
     Client("sarama", "sarama", ["go"], go, ["classic"]),
     Client("java", "java", ["javac", "java", "mvn"], java, ["classic", "cooperative", "consumer"]),
+    # What kcat holds when it is told to end it commits and does not print.
+    Client("kcat", "python", ["kcat"], kcat, ["classic"], leaves_amid_records=False),
     Client("rdkafka", "rdkafka", ["cargo", "cc", "make"], cargo, LIBRDKAFKA),
 ]

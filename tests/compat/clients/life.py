@@ -50,7 +50,10 @@ class Life:
         group.read_all()
 
         group.ask(first, "commit")
-        second.tell("leave")
+        if self.client.leaves_amid_records:
+            second.tell("leave")
+        else:
+            group.finish(second, "leave")
         self.send_until_settled([first])
         group.until(lambda: second.ended is not None, 60, lambda: "the second member ends")
         group.read_all()

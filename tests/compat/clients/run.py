@@ -27,6 +27,7 @@ def arguments():
     parser.add_argument("--bootstrap", required=True, help="host:port of the broker")
     parser.add_argument("--serve", help="runs the broker in the foreground; the harness restarts it")
     parser.add_argument("--restart", help="restarts a broker that runs already, for the shell")
+    parser.add_argument("--kill", action="store_true", help="restart by SIGKILL, with --serve only")
     parser.add_argument("--only", action="append", help="CLIENT or CLIENT:PROTOCOL; repeatable")
     parser.add_argument("--records", type=int, help="records per chapter of the life")
     parser.add_argument("--quick", action="store_true", help="few clients, few records")
@@ -85,7 +86,8 @@ def install(pairs, folder):
 
 
 def run(options, folder):
-    broker = Broker(options.bootstrap, options.serve, options.restart, os.path.join(folder, "broker.log"))
+    log = os.path.join(folder, "broker.log")
+    broker = Broker(options.bootstrap, options.serve, options.restart, log, options.kill)
     usable = install(chosen(options), folder)
     records = options.records or (100 if options.quick else 1000)
     try:

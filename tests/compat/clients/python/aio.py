@@ -1,6 +1,7 @@
 """aiokafka: create, produce, consume by the contract of the README."""
 
 import asyncio
+import logging
 import sys
 
 import contract
@@ -105,6 +106,7 @@ async def consume(bootstrap, topic, group):
     await Member(bootstrap, topic, group).run()
 
 
+logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 contract.main(
     lambda *arguments: asyncio.run(create(*arguments)),
     lambda *arguments: asyncio.run(produce(*arguments)),

@@ -1,5 +1,7 @@
 """kafka-python: create, produce, consume by the contract of the README."""
 
+import logging
+
 import contract
 from kafka import (
     AsyncConsumerRebalanceListener,
@@ -109,4 +111,5 @@ def consume(bootstrap, topic, group, protocol):
     Member(bootstrap, topic, group, protocol).run()
 
 
+logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 contract.main(create, produce, consume)
