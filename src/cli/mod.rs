@@ -13,6 +13,8 @@ mod group;
 mod group_reset;
 mod input;
 mod output;
+#[cfg(feature = "planted")]
+mod planted;
 mod produce;
 mod serve;
 mod session;

@@ -104,6 +104,8 @@ fn prepare(options: &Options) -> Result<Option<NodePlan>, Failure> {
         chosen => base::usize_from_u32(chosen),
     };
     let mut plan = NodePlan::new(Arc::new(config), u16::try_from(cores).unwrap_or(u16::MAX));
+    #[cfg(feature = "planted")]
+    super::planted::plant(&mut plan, &environment)?;
     let variable = |name: &str| environment.iter().find(|(known, _)| known == name);
     plan.cluster_id = variable("FOREBAY_CLUSTER_ID").map(|(_, id)| id.clone());
     if let Some((_, levels)) = variable("FOREBAY_FEATURES") {

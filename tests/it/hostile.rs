@@ -14,13 +14,18 @@ const ANSWER_PATIENCE: Duration = Duration::from_millis(2);
 
 /// As many of `wanted` connections as this process may have open.
 pub(crate) fn crowd(address: SocketAddr, wanted: usize) -> Vec<TcpStream> {
-    let count = wanted.min(descriptors_max() - DESCRIPTORS_KEPT);
+    let count = crowd_max(wanted);
     if count < wanted {
         println!("only {count} of {wanted} connections: raise `ulimit -n`");
     }
     (0..count)
         .map(|_| TcpStream::connect(address).unwrap())
         .collect()
+}
+
+/// How many of `wanted` connections [`crowd`] makes.
+pub(crate) fn crowd_max(wanted: usize) -> usize {
+    wanted.min(descriptors_max() - DESCRIPTORS_KEPT)
 }
 
 /// The soft limit of open files of this process.

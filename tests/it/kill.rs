@@ -24,9 +24,13 @@ const IN_FLIGHT_MAX: usize = 5;
 const RECORDS_PER_BATCH: u64 = 16;
 const VALUE_BYTES: usize = 1024;
 
+/// KAFKA_STORAGE_ERROR: what a node says of a disk that is gone.
+const STORAGE_ERROR: i16 = 56;
+
 /// A producer that outlives the broker's process.
 struct Producer {
     writer: Writer,
+    disk_may_fail: bool,
     partition: i32,
     unacknowledged: VecDeque<Numbered>,
     acknowledged: Vec<Acknowledged>,
@@ -38,6 +42,7 @@ impl Producer {
         writer.identity = Some(idempotence::identity(connection));
         Self {
             writer,
+            disk_may_fail: false,
             partition: i32::try_from(index).unwrap() % PARTITIONS,
             unacknowledged: VecDeque::new(),
             acknowledged: Vec::new(),
@@ -85,6 +90,9 @@ impl Producer {
             }
             let answer = connection.try_receive(in_flight.pop_front().unwrap())?;
             let appended = topics::appended(&answer);
+            if self.disk_may_fail && appended.error_code == STORAGE_ERROR {
+                return Err(io::Error::other("the node has lost its disk"));
+            }
             assert_eq!(appended.error_code, 0, "writer {}", self.writer.index);
             let batch = self.unacknowledged.pop_front().unwrap();
             self.acknowledged.push(Acknowledged {
@@ -115,6 +123,13 @@ impl Load {
             producers: producers.collect(),
             ledger: Ledger::default(),
             read: Read::default(),
+        }
+    }
+
+    /// From now on the disk may go before the process does.
+    pub(crate) fn allow_disk_failure(&mut self) {
+        for producer in &mut self.producers {
+            producer.disk_may_fail = true;
         }
     }
 

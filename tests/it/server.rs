@@ -77,6 +77,8 @@ impl Server {
     /// Starts the process on the directory as it is, and does not wait.
     pub(crate) fn begin(&mut self) {
         assert!(self.child.is_none(), "it runs already");
+        // A power cut may have taken the folder itself.
+        fs::create_dir_all(&self.folder).unwrap();
         let started = self.command().spawn();
         self.child = Some(started.expect("the binary can be started"));
     }
@@ -165,13 +167,13 @@ impl Server {
         (status, begin.elapsed())
     }
 
-    /// Its resident memory, in bytes, as the kernel counts it.
-    pub(crate) fn resident_bytes(&self) -> u64 {
+    /// The most memory that it ever had resident, in bytes, as the kernel counts it.
+    pub(crate) fn peak_bytes(&self) -> u64 {
         let id = self.child.as_ref().expect("it runs").id();
         let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
         let line = status
             .lines()
-            .find(|line| line.starts_with("VmRSS:"))
+            .find(|line| line.starts_with("VmHWM:"))
             .unwrap();
         let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
         kib << 10

@@ -4,6 +4,7 @@
 //! IMAGE. What is written stays in memory, as in a disk's own cache, and reaches IMAGE only when
 //! the disk is flushed. Writing anything to `MOUNTPOINT/power` cuts the power: of the sectors that
 //! were not flushed any subset is kept, as the seed decides, and from then on everything fails.
+//! Reading it afterwards tells in two numbers how many sectors were lost, and of how many.
 //! A loop device on `disk` carries a file system like any other device.
 //!
 //! Invariant: one request is served at a time, so a cut lies between two requests, never in one.
@@ -68,6 +69,8 @@ struct Disk {
     cache: Cache,
     random: Random,
     is_cut: bool,
+    /// What the cut took, as the switch tells it.
+    report: String,
 }
 
 impl Disk {
@@ -77,6 +80,7 @@ impl Disk {
             cache: Cache::new(file),
             random: Random::new(seed),
             is_cut: false,
+            report: String::new(),
         })
     }
 
@@ -96,7 +100,8 @@ impl Disk {
             .cache
             .keep_some(&mut self.random, kept_of_ten)
             .map_err(told)?;
-        eprintln!("forebay-powercut: cut, {kept} of {all} unflushed sectors kept");
+        assert!(kept <= all, "more sectors kept than there were");
+        self.report = format!("{} {all}\n", all - kept);
         Ok(())
     }
 
@@ -199,7 +204,8 @@ impl Filesystem for Disk {
         reply: ReplyData,
     ) {
         if inode != DISK {
-            reply.data(&[]);
+            let begin = usize::try_from(position).unwrap_or(usize::MAX);
+            reply.data(self.report.as_bytes().get(begin..).unwrap_or(&[]));
             return;
         }
         match self.read_disk(position, bytes) {
