@@ -25,7 +25,7 @@ impl Scene<'_, '_> {
         let is_group = self.group.members().len() > 0 || !self.group.pending.is_empty();
         if self.group.image.is_none() && is_group {
             // The group exists from now on, also after a restart.
-            self.write();
+            self.write_unsettled();
         }
     }
 

@@ -1,6 +1,7 @@
 //! From one generation to the next.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::ErrorCode;
 use wire::ConsumerOffsetsKey;
@@ -14,6 +15,10 @@ use crate::records;
 use crate::timeline::TimelineCause;
 use crate::timers::TimerKind;
 use crate::{Answer, JoinAnswer, JoinMember, Refusal};
+
+/// How long at least a generation waits for static members that stay away, before it looks again;
+/// they may have asked for no time at all.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Scene<'_, '_> {
     /// Somebody joined or wants something else.
@@ -91,7 +96,7 @@ impl Scene<'_, '_> {
         let somebody_joined = self.group.elect_joined_leader();
         if !somebody_joined && self.group.members().len() > 0 {
             // Static members may stay away for as long as their sessions last (KIP-345).
-            let timeout = self.group.rebalance_timeout();
+            let timeout = self.group.rebalance_timeout().max(LOOK_AGAIN);
             self.set_group_timer(TimerKind::Join, timeout);
             return;
         }
@@ -218,6 +223,18 @@ impl Scene<'_, '_> {
                 .members()
                 .map(|member| written(member, group.protocol.as_deref()))
                 .collect(),
+        };
+        let record = records::encode(&self.key(), Some((&value, VALUE_VERSION)));
+        self.replay_own(record);
+    }
+
+    /// Puts into the log that there is a group, of which nothing else is settled yet.
+    pub(super) fn write_unsettled(&mut self) {
+        let value = GroupMetadataValue {
+            protocol: None,
+            leader: None,
+            current_state_timestamp: self.ctx.now.wall.get(),
+            ..GroupMetadataValue::default()
         };
         let record = records::encode(&self.key(), Some((&value, VALUE_VERSION)));
         self.replay_own(record);
