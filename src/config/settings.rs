@@ -186,6 +186,32 @@ impl Settings {
         }
     }
 
+    /// A key that nobody knows is a mistake where it resembles a known one or was given by hand.
+    /// Otherwise it stands in a file that Kafka accepts, which ignores what none of its parts asks
+    /// for.
+    fn note_unknown(&mut self, error: ConfigError, errors: &mut Vec<ConfigError>) {
+        match error {
+            ConfigError::UnknownKey {
+                key,
+                source: source @ Source::File { .. },
+                nearest: None,
+                ..
+            } => {
+                let is_topics = Family::Topic.find(&key).is_some();
+                self.warnings.push(Warning {
+                    reason: if is_topics {
+                        "it is a topic's key; brokers have one of another name"
+                    } else {
+                        "nothing reads it"
+                    },
+                    key,
+                    source,
+                });
+            }
+            error => errors.push(error),
+        }
+    }
+
     fn set(&mut self, name: &str, raw: &str, source: Source, errors: &mut Vec<ConfigError>) {
         let Some(key) = find_broker_key(name) else {
             match retired::foreign(name) {
@@ -196,7 +222,7 @@ impl Settings {
                         reason: foreign.text(),
                     });
                 }
-                None => errors.push(unknown_key(Family::Broker, name, source)),
+                None => self.note_unknown(unknown_key(Family::Broker, name, source), errors),
             }
             return;
         };

@@ -88,7 +88,8 @@ fn unknown_keys_name_the_nearest_one() {
 /// All mistakes come at once, so that a file is mended in one go; secrets are not repeated.
 #[test]
 fn every_mistake_is_told() {
-    let file = "num.partitions=0\nlog.segment.bytes=12\nssl.key.password=hunter2\nnope=1\n";
+    let file =
+        "num.partitions=0\nlog.segment.bytes=12\nssl.key.password=hunter2\nnum.partition=1\n";
     let text = load(file, &[], &[]).unwrap_err();
     assert_eq!(text.lines().count(), 3, "{text}");
     assert!(
@@ -104,6 +105,17 @@ fn every_mistake_is_told() {
         .unwrap();
     assert_eq!(row.value, crate::HIDDEN);
     assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+/// A file that Kafka accepts starts the node too, plug-ins' keys and misplaced ones included.
+#[test]
+fn keys_in_files_that_resemble_none_are_passed_over() {
+    let config = load("file.delete.delay.ms=1000\nacme.plugin.url=x\n", &[], &[]).unwrap();
+    let warned: Vec<_> = config.settings.warnings().iter().collect();
+    assert_eq!(warned.len(), 2);
+    assert_eq!(warned[1].key, "file.delete.delay.ms");
+    assert!(warned[1].reason.contains("topic's key"));
+    assert_eq!(warned[0].reason, "nothing reads it");
 }
 
 /// Files written for Kafka hold keys for a JVM; they start, and the operator hears of it.
