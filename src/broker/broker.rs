@@ -12,6 +12,7 @@ use partition::Partition;
 use reactor::{Core, Gone, Sender, Signal};
 use storage::Engine;
 
+use crate::client_metrics::ClientMetrics;
 use crate::controller::Controller;
 use crate::errand::Errand;
 use crate::groups::GroupHosts;
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     /// On core 0 alone.
     pub(crate) controller: RefCell<Option<Controller>>,
     pub(crate) producer_ids: ProducerIds,
+    /// Filled on core 0 alone.
+    pub(crate) client_metrics: ClientMetrics,
     pub(crate) groups: GroupHosts,
     pub(crate) stopping: Cell<bool>,
 }

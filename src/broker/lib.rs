@@ -15,6 +15,7 @@
 
 mod administration;
 mod broker;
+mod client_metrics;
 mod configs;
 mod controller;
 mod duties;
@@ -25,6 +26,7 @@ mod hosting;
 mod log_dirs;
 mod metadata_log;
 mod node;
+mod otlp;
 mod ownership;
 mod producer_ids;
 mod quorum_view;
@@ -33,6 +35,7 @@ mod watch;
 
 pub use administration::NamedPartition;
 pub use broker::Broker;
+pub use client_metrics::{ClientValue, Demand, TelemetryRefusal};
 pub use configs::Altered;
 pub use controller::ControllerError;
 pub use coordinator;
@@ -40,6 +43,7 @@ pub use errand::Errand;
 pub use hosted::Unavailable;
 pub use log_dirs::LogDir;
 pub use node::{Node, NodeError, NodePlan};
+pub use otlp::{Malformed, Point, PointKind, Pushed, read_metrics};
 pub use ownership::PartitionId;
 pub use partition::{
     ActiveProducer, AppendError, AppendOutcome, AppendRequest, DeleteRecordsError, FetchError,

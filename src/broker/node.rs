@@ -23,6 +23,7 @@ use reactor::{Core, Mesh, Receiver, Reply, Signal, reply};
 use storage::{DataDir, Engine, LogCheckpoint, Planted, StorageError};
 
 use crate::broker::{Broker, Shared};
+use crate::client_metrics::ClientMetrics;
 use crate::controller::{Controller, ControllerError};
 use crate::errand::Errand;
 use crate::groups::GroupHosts;
@@ -151,6 +152,7 @@ impl Broker {
                 engine,
                 controller: RefCell::new(None),
                 producer_ids: ProducerIds::default(),
+                client_metrics: ClientMetrics::default(),
                 groups: GroupHosts::default(),
                 stopping: Cell::new(false),
             }),

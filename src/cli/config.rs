@@ -1,4 +1,4 @@
-//! `forebay config`: what configuration keys mean.
+//! `forebay config`: what configuration keys mean, and which values a cluster's resources have.
 
 use std::process::ExitCode;
 
@@ -7,9 +7,10 @@ use config::ConfigError;
 use serde_json::json;
 
 use super::failure::{Failure, Kind};
-use super::output;
+use super::session::{Cluster, with_client};
+use super::{altering, output};
 
-/// Explain configuration keys
+/// Explain configuration keys, show and change values
 #[derive(Args, Debug)]
 pub(super) struct Options {
     #[command(subcommand)]
@@ -23,13 +24,24 @@ enum Command {
         /// The key, under Kafka's name
         key: String,
     },
+    #[command(flatten)]
+    Cluster(altering::Command),
 }
 
-pub(super) fn run(options: &Options, json: bool) -> ExitCode {
-    let Command::Explain { key } = &options.command;
-    match explain(key, json) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+pub(super) fn run(options: &Options, cluster: &Cluster) -> ExitCode {
+    let json = cluster.json;
+    match &options.command {
+        Command::Explain { key } => match explain(key, json) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => failure.report(),
+        },
+        Command::Cluster(command) => {
+            let command = command.clone();
+            with_client(cluster, move |client| {
+                let command = command.clone();
+                async move { altering::run(&client, command, json).await }
+            })
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Invariants: results go to standard output, everything else to standard error; every failure
 //! says what happened, why, and how to mend it, and ends with a nonzero exit code.
 
+mod altering;
 mod completions;
 mod config;
 mod consume;
@@ -12,6 +13,7 @@ mod failure;
 mod group;
 mod group_reset;
 mod input;
+mod operate;
 mod output;
 #[cfg(feature = "planted")]
 mod planted;
@@ -29,7 +31,7 @@ use clap::{Parser, Subcommand};
 
 /// A streaming storage node that speaks the Kafka protocol.
 ///
-/// The commands topic, produce, consume and group work against any Kafka broker.
+/// All commands but serve, doctor and config explain work against any Kafka broker.
 #[derive(Debug, Parser)]
 #[command(name = "forebay", version, max_term_width = 100)]
 #[command(
@@ -50,6 +52,9 @@ enum Command {
     Produce(produce::Options),
     Consume(consume::Options),
     Group(group::Options),
+    Cluster(operate::ClusterOptions),
+    Log(operate::LogOptions),
+    Features(operate::FeatureOptions),
     Doctor(doctor::Options),
     Config(config::Options),
     Completions(completions::Options),
@@ -64,8 +69,11 @@ pub(crate) fn run() -> ExitCode {
         Command::Produce(options) => produce::run(&options, &cluster),
         Command::Consume(options) => consume::run(&options, &cluster),
         Command::Group(options) => group::run(&options, &cluster),
+        Command::Cluster(options) => operate::run_cluster(&options, &cluster),
+        Command::Log(options) => operate::run_log(&options, &cluster),
+        Command::Features(options) => operate::run_features(&options, &cluster),
         Command::Doctor(options) => doctor::run(&options, cluster.json),
-        Command::Config(options) => config::run(&options, cluster.json),
+        Command::Config(options) => config::run(&options, &cluster),
         Command::Completions(options) => completions::run(&options),
     }
 }

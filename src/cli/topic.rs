@@ -7,12 +7,13 @@ use clap::{Args, Subcommand};
 use client::{Client, ClientError, ConfigEntry, NewTopic, OffsetSpec, Partition, Resource, Topic};
 use serde_json::json;
 
+use super::altering::{self, AlterTopic};
 use super::failure::{Failure, Kind};
 use super::output;
 use super::session::{Cluster, with_client};
 use super::table::Table;
 
-/// Create, list, describe and delete topics
+/// Create, list, describe, change and delete topics
 #[derive(Args, Debug)]
 pub(super) struct Options {
     #[command(subcommand)]
@@ -27,6 +28,8 @@ enum Command {
     List(List),
     /// Show a topic's partitions, offsets and configuration
     Describe(Describe),
+    /// Change a topic's configuration
+    Alter(AlterTopic),
     /// Raise the number of a topic's partitions
     Grow(Grow),
     /// Delete topics with all their records
@@ -98,6 +101,7 @@ pub(super) fn run(options: &Options, cluster: &Cluster) -> ExitCode {
                 Command::Create(options) => create(&client, &options, json).await,
                 Command::List(options) => list(&client, &options, json).await,
                 Command::Describe(options) => describe(&client, &options, json).await,
+                Command::Alter(options) => altering::alter_topic(&client, options, json).await,
                 Command::Grow(options) => grow(&client, &options, json).await,
                 Command::Delete(options) => delete(&client, &options, json).await,
             }

@@ -56,6 +56,68 @@ pub enum Resource {
     Topic(String),
     /// A broker, by id.
     Broker(i32),
+    /// All brokers that do not say otherwise.
+    AllBrokers,
+    /// A group, by id.
+    Group(String),
+    /// A subscription to metrics of clients, by name (KIP-714).
+    ClientMetrics(String),
+}
+
+impl Resource {
+    /// Kafka's number of the kind, and the name.
+    pub(crate) fn written(&self) -> (i8, String) {
+        match self {
+            Self::Topic(name) => (2, name.clone()),
+            Self::Broker(node) => (4, node.to_string()),
+            Self::AllBrokers => (4, String::new()),
+            Self::ClientMetrics(name) => (16, name.clone()),
+            Self::Group(name) => (32, name.clone()),
+        }
+    }
+
+    /// The resource, unless it is of a kind that has no configuration here, such as loggers.
+    pub(crate) fn read(kind: i8, name: &str) -> Option<Self> {
+        match kind {
+            2 => Some(Self::Topic(name.to_owned())),
+            4 if name.is_empty() => Some(Self::AllBrokers),
+            4 => name.parse().ok().map(Self::Broker),
+            16 => Some(Self::ClientMetrics(name.to_owned())),
+            32 => Some(Self::Group(name.to_owned())),
+            _ => None,
+        }
+    }
+
+    /// The word for its kind.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Topic(_) => "topic",
+            Self::Broker(_) | Self::AllBrokers => "broker",
+            Self::Group(_) => "group",
+            Self::ClientMetrics(_) => "client-metrics",
+        }
+    }
+
+    /// Its name; `all` for all brokers.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::AllBrokers => "all".to_owned(),
+            other => other.written().1,
+        }
+    }
+}
+
+impl std::fmt::Display for Resource {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "configuration of {} {}",
+            self.kind(),
+            self.name()
+        )
+    }
 }
 
 /// One key of a configuration as the broker describes it.
@@ -201,10 +263,7 @@ impl Client {
         resource: &Resource,
         with_documentation: bool,
     ) -> Result<Vec<ConfigEntry>, ClientError> {
-        let (resource_type, resource_name) = match resource {
-            Resource::Topic(name) => (2, name.clone()),
-            Resource::Broker(node) => (4, node.to_string()),
-        };
+        let (resource_type, resource_name) = resource.written();
         let request = DescribeConfigsRequest {
             resources: vec![DescribeConfigsResource {
                 resource_type,
@@ -214,18 +273,23 @@ impl Client {
             include_synonyms: false,
             include_documentation: self.takes_documentation().await? && with_documentation,
         };
-        let answer = self.ask_any(&request, Duration::ZERO).await?;
+        // A broker alone knows its file and environment.
+        let answer = match resource {
+            Resource::Broker(node) => {
+                self.refresh(Some(&[]), false).await?;
+                let connection = self.broker(base::NodeId(*node)).await?;
+                let timeout = self.options().request_timeout;
+                connection.call(&request, timeout).await?
+            }
+            _ => self.ask_any(&request, Duration::ZERO).await?,
+        };
         let response: DescribeConfigsResponse<'_> = answer.decode()?;
         let described = response
             .results
             .first()
             .ok_or_else(|| missing("DescribeConfigs"))?;
         let message = described.error_message.as_deref();
-        check(
-            &format!("configuration of {resource_name}"),
-            described.error_code,
-            message,
-        )?;
+        check(&resource.to_string(), described.error_code, message)?;
         Ok(described.configs.iter().map(ConfigEntry::read).collect())
     }
 
@@ -235,7 +299,7 @@ impl Client {
     }
 
     /// Sends a request to the controller, again while its failures may pass.
-    async fn administer<R: Request>(&self, request: &R) -> Result<Answer, ClientError> {
+    pub(crate) async fn administer<R: Request>(&self, request: &R) -> Result<Answer, ClientError> {
         let give_up = self.core().now() + self.options().retry_time_max;
         loop {
             let allowed = self.options().request_timeout + Duration::from_secs(1);
@@ -252,7 +316,7 @@ impl Client {
         }
     }
 
-    fn timeout_ms(&self) -> i32 {
+    pub(crate) fn timeout_ms(&self) -> i32 {
         i32::try_from(self.options().request_timeout.as_millis()).unwrap_or(i32::MAX)
     }
 }
@@ -299,7 +363,7 @@ pub(crate) fn check(subject: &str, code: i16, message: Option<&str>) -> Result<(
     }
 }
 
-fn missing(api: &str) -> ClientError {
+pub(crate) fn missing(api: &str) -> ClientError {
     ClientError::Unexpected {
         peer: "the broker".to_owned(),
         detail: format!("an answer to {api} without a result"),

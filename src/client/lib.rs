@@ -24,6 +24,7 @@ mod incoming;
 mod lane;
 mod membership;
 mod offsets;
+mod operate;
 mod options;
 mod partitioner;
 mod produce;
@@ -42,6 +43,9 @@ pub use groups::{Committed, GroupDescription, GroupMember, ListedGroupInfo};
 pub use image::{Broker, Image, Leader, Partition, Topic};
 pub use membership::{HEARTBEAT_INTERVAL, Membership};
 pub use offsets::OffsetSpec;
+pub use operate::{
+    ClusterInfo, ClusterNode, ConfigChange, Feature, FeatureWay, LogDir, QuorumInfo, QuorumReplica,
+};
 pub use options::Options;
 pub use partitioner::partition_of;
 pub use produce::{Acks, Produced};

@@ -36,6 +36,7 @@ const HONOURED: &[&str] = &[
     "group.min.session.timeout.ms",
     "index.interval.bytes",
     "inter.broker.listener.name",
+    "interval.ms",
     "listener.security.protocol.map",
     "listeners",
     "log.cleanup.policy",
@@ -62,6 +63,7 @@ const HONOURED: &[&str] = &[
     "log.roll.ms",
     "log.segment.bytes",
     "log.segment.delete.delay.ms",
+    "match",
     "max.connections",
     "max.connections.per.ip",
     "max.incremental.fetch.session.cache.slots",
@@ -72,6 +74,7 @@ const HONOURED: &[&str] = &[
     "message.timestamp.before.max.ms",
     "message.timestamp.type",
     "metadata.log.dir",
+    "metrics",
     "min.insync.replicas",
     "node.id",
     "num.partitions",
@@ -93,6 +96,7 @@ const HONOURED: &[&str] = &[
     "segment.ms",
     "socket.listen.backlog.size",
     "socket.request.max.bytes",
+    "telemetry.max.bytes",
 ];
 
 /// Whether forebay acts upon the Kafka key `name`.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use broker::Broker;
+use config::ClientTraits;
 use metrics::{Counter, Held};
 use reactor::{Core, Socket};
 
@@ -46,6 +47,8 @@ pub(crate) struct Connection {
     last_activity: Cell<Duration>,
     /// Requests that were dispatched and not answered.
     unanswered: Cell<u64>,
+    /// The name and version of the client's library, once it said them (KIP-511).
+    software: RefCell<(String, String)>,
     closed_because: RefCell<Option<String>>,
     _counted: Held,
 }
@@ -59,6 +62,7 @@ impl Connection {
             inside_since: Cell::new(None),
             last_activity: Cell::new(now),
             unanswered: Cell::new(0),
+            software: RefCell::default(),
             closed_because: RefCell::new(None),
             _counted: counted,
         }
@@ -72,6 +76,11 @@ impl Connection {
     /// The client's address.
     pub(crate) fn peer(&self) -> SocketAddr {
         self.socket.peer()
+    }
+
+    /// Notes which library the client uses.
+    pub(crate) fn note_software(&self, name: &str, version: &str) {
+        *self.software.borrow_mut() = (name.to_owned(), version.to_owned());
     }
 
     pub(crate) fn note_waiting(&self, inside_frame: bool) {
@@ -166,6 +175,20 @@ impl Context {
 
     pub(crate) fn counters(&self) -> &Counters {
         &self.server.counters
+    }
+
+    /// What is known of the client that calls itself `client_id`, for subscriptions to metrics.
+    pub(crate) fn traits(&self, client_id: &str) -> ClientTraits {
+        let peer = self.connection.peer();
+        let (software_name, software_version) = self.connection.software.borrow().clone();
+        ClientTraits {
+            client_id: client_id.to_owned(),
+            client_instance_id: String::new(),
+            software_name,
+            software_version,
+            source_address: peer.ip().to_canonical().to_string(),
+            source_port: peer.port().to_string(),
+        }
     }
 
     /// The address that this client reaches this node at: what the operator advertises, or what

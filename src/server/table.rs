@@ -88,6 +88,8 @@ pub static API_TABLE: &[ApiRow] = &[
     row(ApiKey::UnregisterBroker, 0, 0, handlers::unregister_broker::handle),
     row(ApiKey::ConsumerGroupHeartbeat, 0, 1, handlers::consumer_group_heartbeat::handle),
     row(ApiKey::ConsumerGroupDescribe, 0, 1, handlers::consumer_group_describe::handle),
+    row(ApiKey::GetTelemetrySubscriptions, 0, 0, handlers::get_telemetry_subscriptions::handle),
+    row(ApiKey::PushTelemetry, 0, 0, handlers::push_telemetry::handle),
     row(ApiKey::ListConfigResources, 0, 1, handlers::list_config_resources::handle),
     row(ApiKey::DescribeTopicPartitions, 0, 0, handlers::describe_topic_partitions::handle),
 ];

@@ -22,6 +22,7 @@
 )]
 
 mod acks;
+mod admin;
 mod bad_input;
 mod connection;
 mod fetching;

@@ -42,7 +42,11 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let image = context.broker().image();
     let node = context.broker().node_id();
     let response = match check(&asked, question.version, image.cluster_id(), node) {
-        Ok(()) => served(&image, question.version),
+        Ok(()) => {
+            let (name, version) = (&asked.client_software_name, &asked.client_software_version);
+            context.connection.note_software(name, version);
+            served(&image, question.version)
+        }
         Err(code) => ApiVersionsResponse {
             error_code: code.code(),
             ..Default::default()
