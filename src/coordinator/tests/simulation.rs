@@ -12,7 +12,7 @@ use base::Random;
 use super::member::Member;
 use super::network::{Event, Network};
 use super::seeds;
-use super::watch::Watch;
+use super::watch::{Owner, Watch};
 use super::world::{World, config};
 use crate::{Answer, Ask, Caller, DeleteGroupAsk, Planted, PlantedBug, Refusal};
 
@@ -20,8 +20,8 @@ const GROUP: &str = "g";
 const EVENTS: usize = 1500;
 const DAY_MS: i64 = 86_400_000;
 
-/// Who asked, and for which member of which generation.
-type Asked = (usize, u64, Option<(String, i32)>);
+/// Who asked, and on whose behalf when it asked for an assignment.
+type Asked = (usize, u64, Option<Owner>);
 
 /// One run: the machine, its clients, and what is on the way between them.
 struct Run {
@@ -103,7 +103,11 @@ impl Run {
         let owner = match &ask {
             Ask::Sync(ask) => {
                 let name = ask.instance.as_ref().unwrap_or(&ask.member);
-                Some((name.clone(), ask.generation))
+                Some(Owner {
+                    name: name.clone(),
+                    removals: self.watch.removals,
+                    generation: ask.generation,
+                })
             }
             _ => None,
         };

@@ -11,10 +11,20 @@ use crate::{Answer, Ask, GroupSummary, Record};
 /// A partition's committed offset and when it was committed.
 type Committed = BTreeMap<i32, (i64, i64)>;
 
+/// For whom an assignment is asked: a member of one generation of one life of the group.
+#[derive(Debug)]
+pub(super) struct Owner {
+    pub(super) name: String,
+    pub(super) removals: usize,
+    pub(super) generation: i32,
+}
+
 /// What was seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    owners: BTreeMap<(i32, u8), String>,
+    owners: BTreeMap<(usize, i32, u8), String>,
+    /// How often the group was removed: the generations of a group made anew begin at one again.
+    pub(super) removals: usize,
     committed: Committed,
     seen: usize,
     members_before: usize,
@@ -35,6 +45,7 @@ impl Watch {
         for record in log.iter().skip(self.seen) {
             let Ok(Key::OffsetCommit(key)) = Key::decode(&record.key) else {
                 self.generations += usize::from(record.value.is_some());
+                self.removals += usize::from(record.value.is_none());
                 continue;
             };
             let partition = key.partition;
@@ -78,8 +89,10 @@ impl Watch {
         self.seen = kept;
         self.members_before = 0;
         self.committed.clear();
+        self.removals = 0;
         for record in log.iter().take(kept) {
             let Ok(Key::OffsetCommit(key)) = Key::decode(&record.key) else {
+                self.removals += usize::from(record.value.is_none());
                 continue;
             };
             match &record.value {
@@ -97,13 +110,14 @@ impl Watch {
 
     /// An assignment was handed out: nobody else has any of it in this generation. A static member
     /// that came back owns what it owned; its former self is fenced, so its name is the owner's.
-    pub(super) fn released(&mut self, owner: Option<(String, i32)>, answer: &Answer) {
+    pub(super) fn released(&mut self, owner: Option<Owner>, answer: &Answer) {
         self.refused += usize::from(matches!(answer, Answer::OffsetCommit(Err(_))));
-        let (Some((name, generation)), Answer::Sync(Ok(sync))) = (owner, answer) else {
+        let (Some(owner), Answer::Sync(Ok(sync))) = (owner, answer) else {
             return;
         };
+        let Owner { name, .. } = owner;
         for partition in sync.assignment.iter() {
-            let place = (generation, *partition);
+            let place = (owner.removals, owner.generation, *partition);
             let known = self.owners.entry(place).or_insert_with(|| name.clone());
             assert_eq!(*known, name, "two owners of {place:?}");
         }
