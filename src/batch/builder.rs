@@ -232,7 +232,7 @@ pub fn recompress(
 }
 
 /// A 64-bit zigzag number; a 32-bit one has the same bytes.
-fn put_varlong(target: &mut Vec<u8>, value: i64) {
+pub(crate) fn put_varlong(target: &mut Vec<u8>, value: i64) {
     let mut bits = ((value << 1) ^ (value >> 63)).cast_unsigned();
     loop {
         let [.., low] = bits.to_be_bytes();
@@ -245,7 +245,7 @@ fn put_varlong(target: &mut Vec<u8>, value: i64) {
     }
 }
 
-fn put_length(target: &mut Vec<u8>, length: usize) {
+pub(crate) fn put_length(target: &mut Vec<u8>, length: usize) {
     assert!(
         length <= BatchBuilder::PLAIN_BYTES_MAX,
         "lengths have 31 bits"

@@ -119,6 +119,17 @@ impl Attributes {
         self.0 & Self::DELETE_HORIZON != 0
     }
 
+    /// The same attributes, saying or not that the base timestamp is the time from which on
+    /// tombstones may go.
+    #[must_use]
+    pub const fn with_delete_horizon(self, has_horizon: bool) -> Self {
+        if has_horizon {
+            Self(self.0 | Self::DELETE_HORIZON)
+        } else {
+            Self(self.0 & !Self::DELETE_HORIZON)
+        }
+    }
+
     /// The same attributes with another codec.
     #[must_use]
     pub const fn with_codec_id(self, codec_id: i16) -> Self {

@@ -16,6 +16,7 @@ mod builder;
 mod codec;
 mod control;
 mod error;
+mod filter;
 mod layout;
 pub mod legacy;
 mod records;
@@ -33,6 +34,7 @@ pub use builder::{BatchBuilder, BatchOptions, recompress};
 pub use codec::{Codec, CodecError, Compression, compress, decompress};
 pub use control::ControlRecord;
 pub use error::{BatchError, RecordFault, Refusal, RefusalReason, Refusals};
+pub use filter::{empty, filter};
 pub use layout::{Attributes, HEADER_BYTES, LENGTH_OVERHEAD, MAGIC, PREFIX_BYTES, TimestampType};
 pub use records::{
     Header, Headers, Record, Records, TimestampOffset, first_at_or_after, max_timestamp_record,

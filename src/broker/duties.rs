@@ -1,17 +1,26 @@
-//! What a core does for its partitions when nobody asks: retention, and forgetting producers.
+//! What a core does for its partitions when nobody asks: retention, compaction, and forgetting
+//! producers.
 //!
 //! Invariants: one partition at a time, so that the background never has more than one hand on the
 //! device; a partition whose duty fails is told of and tried again, the others do not wait for it.
 
 use std::time::Duration;
 
-use base::Timestamp;
+use base::{Timestamp, usize_from_u32};
+use partition::Partition;
+use storage::{CompactionLimits, CompactionNeed, DiskBounds, DiskLevel, StorageError};
 
 use crate::broker::Broker;
 
 /// How often producers are looked at that may be forgotten: Kafka's
 /// `producer.id.expiration.check.interval.ms`.
 const EXPIRY_INTERVAL_MS: i64 = 600_000;
+/// How often retention is checked while there is little room.
+const PRESSED_INTERVAL: Duration = Duration::from_secs(10);
+/// How often the disk's room is looked at.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// The most that one batch may unpack to while it is compacted.
+const COMPACTED_BATCH_BYTES_MAX: usize = 1 << 30;
 
 impl Broker {
     /// Begins this core's background work.
@@ -19,23 +28,67 @@ impl Broker {
         let broker = self.clone();
         self.core()
             .spawn(async move { broker.retain_for_ever().await });
+        let broker = self.clone();
+        self.core()
+            .spawn(async move { broker.compact_for_ever().await });
     }
 
     async fn retain_for_ever(self) {
-        let mut wait = self.config().storage.task_delay_ms;
+        let mut wait = Duration::from_millis(self.config().storage.task_delay_ms);
+        let mut checked = self.core().now();
         let mut expired = self.core().wall();
+        let mut level = DiskLevel::Ample;
         loop {
             let interval = self.config().storage.retention_check_interval_ms;
-            self.core()
-                .sleep(Duration::from_millis(wait.min(interval)))
-                .await;
-            if self.is_stopping() {
-                return;
+            let interval = match self.watch_disk(&mut level) {
+                DiskLevel::Ample => Duration::from_millis(interval),
+                DiskLevel::Low | DiskLevel::Full => PRESSED_INTERVAL.min(wait),
+            };
+            wait = wait.min(interval);
+            let left = (checked + wait).saturating_sub(self.core().now());
+            if !left.is_zero() {
+                self.core().sleep(left.min(WATCH_INTERVAL)).await;
+                if self.is_stopping() {
+                    return;
+                }
+                continue;
             }
-            wait = interval;
             self.retain_all().await;
             self.expire_producers(&mut expired);
+            checked = self.core().now();
+            wait = Duration::from_millis(self.config().storage.retention_check_interval_ms);
         }
+    }
+
+    /// Tells the engine how much room is to be kept, and people when there is little.
+    fn watch_disk(&self, known: &mut DiskLevel) -> DiskLevel {
+        let engine = &self.shared.engine;
+        let storage = &self.config().storage;
+        engine.set_disk_bounds(DiskBounds {
+            soft_free: storage.disk_soft_free_bytes,
+            hard_free: storage.disk_hard_free_bytes,
+        });
+        let level = engine.disk_level();
+        let dir = engine.dir().display();
+        let free_mib = engine.disk_free().unwrap_or(0) >> 20;
+        match level {
+            level if level == *known => {}
+            DiskLevel::Ample => tracing::info!(%dir, free_mib, "the disk has room again"),
+            DiskLevel::Low => tracing::warn!(
+                %dir,
+                free_mib,
+                "the disk has less room than forebay.disk.soft.free.bytes; delete topics, keep \
+                 less (retention.ms, retention.bytes) or make room"
+            ),
+            DiskLevel::Full => tracing::error!(
+                %dir,
+                free_mib,
+                "the disk is full: producers are refused until there is more room than \
+                 forebay.disk.hard.free.bytes"
+            ),
+        }
+        *known = level;
+        level
     }
 
     /// Looks at each partition once.
@@ -61,6 +114,102 @@ impl Broker {
         }
     }
 
+    async fn compact_for_ever(self) {
+        loop {
+            let cleaner = self.config().storage.cleaner;
+            let backoff = Duration::from_millis(cleaner.backoff_ms.max(1));
+            self.core().sleep(backoff).await;
+            while !self.is_stopping() && cleaner.is_enabled {
+                let limits = self.compaction_limits();
+                let Some((partition, need)) = self.filthiest(limits).await else {
+                    break;
+                };
+                if !self.compact(&partition, &need, limits).await {
+                    break;
+                }
+            }
+            if self.is_stopping() {
+                return;
+            }
+        }
+    }
+
+    /// This core's share of what compaction may use.
+    fn compaction_limits(&self) -> CompactionLimits {
+        let cleaner = self.config().storage.cleaner;
+        let cores = u64::from(self.cores());
+        CompactionLimits {
+            keys_bytes: cleaner.keys_bytes / cores,
+            keys_load_percent: cleaner.keys_load_percent,
+            buffer_bytes: usize_from_u32(cleaner.buffer_bytes),
+            bytes_per_second: cleaner.bytes_per_second / cores,
+            batch_bytes_max: COMPACTED_BATCH_BYTES_MAX,
+        }
+    }
+
+    /// The partition that is to be compacted next: one that is overdue, else the dirtiest.
+    async fn filthiest(&self, limits: CompactionLimits) -> Option<(Partition, CompactionNeed)> {
+        let mut best: Option<(Partition, CompactionNeed)> = None;
+        for partition in self.shared.hosted.serving() {
+            let need = match partition.compaction_need(limits).await {
+                Ok(Some(need)) => need,
+                Ok(None) => continue,
+                Err(error) => {
+                    tell_uncompacted(&partition, &error);
+                    continue;
+                }
+            };
+            let rank = |need: &CompactionNeed| (need.is_overdue, need.dirty_ratio);
+            if best
+                .as_ref()
+                .is_none_or(|(_, known)| rank(&need) > rank(known))
+            {
+                best = Some((partition, need));
+            }
+        }
+        best
+    }
+
+    /// One run; whether another one may follow at once.
+    async fn compact(
+        &self,
+        partition: &Partition,
+        need: &CompactionNeed,
+        limits: CompactionLimits,
+    ) -> bool {
+        let begun = self.core().now();
+        let report = match partition.compact(need, limits).await {
+            Ok(report) => report,
+            Err(error) => {
+                tell_uncompacted(partition, &error);
+                return false;
+            }
+        };
+        let partition = partition.name();
+        if report.end <= need.first_dirty {
+            tracing::warn!(
+                %partition,
+                "not compacted: the keys of one batch do not fit into the memory for keys; raise \
+                 log.cleaner.dedupe.buffer.size"
+            );
+            return false;
+        }
+        let took = self.core().now().saturating_sub(begun);
+        tracing::info!(
+            %partition,
+            end = %report.end,
+            keys = report.keys,
+            records_dropped = report.records_dropped,
+            bytes_read = report.bytes_read,
+            bytes_written = report.bytes_written,
+            segments_before = report.segments_before,
+            segments_after = report.segments_after,
+            ?took,
+            "compacted"
+        );
+        true
+    }
+
     fn expire_producers(&self, expired: &mut Timestamp) {
         let now = self.core().wall();
         if now.0.saturating_sub(expired.0) < EXPIRY_INTERVAL_MS {
@@ -72,5 +221,12 @@ impl Broker {
         for partition in self.shared.hosted.serving() {
             partition.expire_producers(expiration);
         }
+    }
+}
+
+fn tell_uncompacted(partition: &Partition, error: &StorageError) {
+    if !partition.is_closed() {
+        let partition = partition.name();
+        tracing::warn!(%partition, %error, "not compacted");
     }
 }

@@ -84,8 +84,31 @@ pub struct StorageConfig {
     pub retention_check_interval_ms: u64,
     /// How long after the start the background work begins.
     pub task_delay_ms: u64,
+    /// With fewer free bytes on a disk, room is saved and operators are warned.
+    pub disk_soft_free_bytes: u64,
+    /// With fewer free bytes on a disk, clients' records are refused.
+    pub disk_hard_free_bytes: u64,
+    /// How compaction works.
+    pub cleaner: CleanerConfig,
     /// After how long without a write a producer's state is forgotten.
     pub producer_id_expiration_ms: u64,
+}
+
+/// How compaction works, over all cores of the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CleanerConfig {
+    /// Whether it runs at all.
+    pub is_enabled: bool,
+    /// How long it rests when there is nothing to do.
+    pub backoff_ms: u64,
+    /// Memory for remembering keys, in bytes.
+    pub keys_bytes: u64,
+    /// How full that may become, in percent.
+    pub keys_load_percent: u64,
+    /// Memory for writing, in bytes.
+    pub buffer_bytes: u32,
+    /// How many bytes per second may be read and written together.
+    pub bytes_per_second: u64,
 }
 
 /// How topics come into being and go.
@@ -382,9 +405,23 @@ fn read_storage(reader: Reader<'_>) -> Result<StorageConfig, ConfigError> {
         flush_checkpoint_interval_ms: reader.count("log.flush.offset.checkpoint.interval.ms"),
         retention_check_interval_ms: reader.count("log.retention.check.interval.ms"),
         task_delay_ms: reader.count("log.initial.task.delay.ms"),
+        disk_soft_free_bytes: reader.count("forebay.disk.soft.free.bytes"),
+        disk_hard_free_bytes: reader.count("forebay.disk.hard.free.bytes"),
+        cleaner: read_cleaner(reader),
         producer_id_expiration_ms: reader.count("producer.id.expiration.ms"),
         log_dirs,
     })
+}
+
+fn read_cleaner(reader: Reader<'_>) -> CleanerConfig {
+    CleanerConfig {
+        is_enabled: reader.flag("log.cleaner.enable"),
+        backoff_ms: reader.count("log.cleaner.backoff.ms"),
+        keys_bytes: reader.count("log.cleaner.dedupe.buffer.size"),
+        keys_load_percent: reader.whole_part("log.cleaner.io.buffer.load.factor", 100.0),
+        buffer_bytes: reader.count_u32("log.cleaner.io.buffer.size"),
+        bytes_per_second: reader.whole_part("log.cleaner.io.max.bytes.per.second", 1.0),
+    }
 }
 
 fn read_replication_factor(reader: Reader<'_>, errors: &mut Vec<ConfigError>) -> i16 {

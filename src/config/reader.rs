@@ -56,6 +56,22 @@ impl Reader<'_> {
         i32::try_from(number).unwrap_or(if number < 0 { i32::MIN } else { i32::MAX })
     }
 
+    /// The whole part of a fraction times `factor`; 2^53 where that is more.
+    pub(crate) fn whole_part(self, name: &str, factor: f64) -> u64 {
+        const EXACT_MAX: u64 = 1 << 53;
+        match self.value(name) {
+            Some(Value::Double(number)) => {
+                let scaled = (number * factor).max(0.0);
+                // Beyond that a fraction has no exact whole part, and nobody needs one.
+                if scaled >= 9_007_199_254_740_992.0 {
+                    return EXACT_MAX;
+                }
+                format!("{scaled:.0}").parse().unwrap_or(EXACT_MAX)
+            }
+            other => panic!("{name} is no fraction but {other:?}"),
+        }
+    }
+
     /// A yes or no.
     pub(crate) fn flag(self, name: &str) -> bool {
         match self.value(name) {

@@ -44,6 +44,9 @@ impl Partition {
     pub async fn append(self, request: AppendRequest) -> Result<AppendOutcome, AppendError> {
         let config = std::rc::Rc::clone(&self.shared.config.borrow());
         let now = self.shared.core.wall();
+        if !self.shared.is_from_reserve {
+            self.shared.log.engine().check_room()?;
+        }
         let mut validated = self.validate(&request, &config, now)?;
         let recompressed = recompress(&request, &config, &mut validated)?;
         let reservation = self.shared.log.reserve(shape(&validated)).await?;

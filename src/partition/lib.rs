@@ -14,6 +14,7 @@
 //! Start reading at `partition.rs`, then `append.rs` and `fetch.rs`.
 
 mod append;
+mod compaction;
 mod error;
 mod fetch;
 mod offsets;

@@ -28,11 +28,22 @@ pub(crate) struct Shared {
     /// Held by whoever changes the epochs or the log's start, so that the epochs' file is written
     /// in the order of their changes.
     pub(crate) epochs: Gate,
+    /// Whether what is appended may use the room that is kept back on a full disk.
+    pub(crate) is_from_reserve: bool,
+    /// True once compaction met a batch that cannot be read.
+    pub(crate) uncleanable: Cell<bool>,
     /// Nothing more is appended.
     closed: Cell<bool>,
     /// Nothing more becomes durable.
     ended: Cell<bool>,
 }
+
+/// The topics in which Kafka keeps what consumers and producers rely on: small, and compacted.
+const RESERVED_TOPICS: [&str; 3] = [
+    "__consumer_offsets",
+    "__share_group_state",
+    "__transaction_state",
+];
 
 /// What a topic's configuration means for its logs.
 pub(crate) fn log_config(config: &TopicConfig) -> LogConfig {
@@ -72,6 +83,8 @@ impl Partition {
                 scratch: RefCell::new(Scratch::new()),
                 changed: Signal::new(),
                 epochs: Gate::default(),
+                is_from_reserve: RESERVED_TOPICS.contains(&log.partition().topic.as_str()),
+                uncleanable: Cell::new(false),
                 closed: Cell::new(false),
                 ended: Cell::new(false),
             }),

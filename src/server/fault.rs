@@ -49,7 +49,9 @@ pub(crate) fn of_storage(error: &StorageError) -> ErrorCode {
         StorageError::TooLarge { .. } => ErrorCode::MessageTooLarge,
         // Its topic was deleted, or the node stops: ask again and hear which.
         StorageError::Closed => ErrorCode::NotLeaderOrFollower,
-        StorageError::Io(_)
+        // Producers try again until their own patience ends; there may be room by then.
+        StorageError::DiskFull { .. }
+        | StorageError::Io(_)
         | StorageError::Offline { .. }
         | StorageError::Corrupt { .. }
         | StorageError::Metadata { .. } => ErrorCode::KafkaStorageError,
@@ -86,7 +88,7 @@ pub(crate) fn of_append(error: &AppendError) -> (ErrorCode, Option<String>, Refu
 }
 
 /// The code of bytes that are no batch, or none that the topic takes.
-fn of_batch(error: &BatchError) -> ErrorCode {
+pub(crate) fn of_batch(error: &BatchError) -> ErrorCode {
     match error {
         // The bytes are not what the producer meant to send; it sends them again.
         BatchError::Length { .. }

@@ -14,6 +14,7 @@ use base::{Offset, TopicPartition};
 use reactor::{Buffer, Core, First, Signal, first};
 
 use crate::counters::Counters;
+use crate::disk::Disk;
 use crate::error::StorageError;
 use crate::gate::Gate;
 use crate::log::{Log, LogShared};
@@ -45,6 +46,7 @@ pub(crate) struct EngineShared {
     offline: RefCell<Option<StorageError>>,
     offline_signal: Signal,
     discarded: Discarded,
+    disk: Disk,
     counters: Counters,
     planted: Planted,
     stopped: Cell<bool>,
@@ -76,6 +78,7 @@ impl Engine {
                 offline: RefCell::new(None),
                 offline_signal: Signal::new(),
                 discarded: Discarded::default(),
+                disk: Disk::default(),
                 counters: Counters::default(),
                 planted,
                 stopped: Cell::new(false),
@@ -170,6 +173,10 @@ impl Engine {
         self.shared.logs.borrow_mut().remove(partition);
     }
 
+    pub(crate) fn disk(&self) -> &Disk {
+        &self.shared.disk
+    }
+
     pub(crate) fn discarded(&self) -> &Discarded {
         &self.shared.discarded
     }
@@ -255,6 +262,7 @@ async fn maintain(core: Core, engine: Weak<EngineShared>) {
             return;
         }
         let engine = Engine::from_shared(shared);
+        engine.refresh_disk().await;
         for log in engine.logs() {
             log.maintain(core.now(), IDLE_AFTER);
         }

@@ -53,6 +53,13 @@ pub enum StorageError {
         /// What is wrong and how to mend it.
         reason: String,
     },
+    /// The disk has less room than is kept for deletions and consumers' commits.
+    DiskFull {
+        /// The data directory.
+        dir: PathBuf,
+        /// What is left, in bytes.
+        free: u64,
+    },
     /// The log was closed or removed meanwhile.
     Closed,
 }
@@ -122,6 +129,13 @@ impl fmt::Display for StorageError {
                  one batch may use; raise forebay.memory.chunks.bytes"
             ),
             Self::Metadata { path, reason } => write!(out, "{}: {reason}", path.display()),
+            Self::DiskFull { dir, free } => write!(
+                out,
+                "the disk of {} is full: {free} bytes are left, fewer than \
+                 forebay.disk.hard.free.bytes keeps back; delete records or topics, keep less \
+                 (retention.ms, retention.bytes) or make room, and records are taken again",
+                dir.display()
+            ),
             Self::Closed => out.write_str("the log was closed"),
         }
     }

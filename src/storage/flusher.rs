@@ -177,7 +177,7 @@ async fn write(log: &Log, part: PendingWrites) -> Result<(), StorageError> {
     let segment = &part.segment;
     let file = segment.file(log.engine().core()).await?;
     if segment.allocated.get() < part.end {
-        log.grow(segment, part.end).await?;
+        make_room(log, segment, part.end).await?;
     }
     let writes = part.writes.into_iter();
     let writes = writes.map(|(blocks, position)| file.write_blocks(blocks, position));
@@ -185,6 +185,20 @@ async fn write(log: &Log, part: PendingWrites) -> Result<(), StorageError> {
         result?;
     }
     Ok(())
+}
+
+/// Makes the file large enough. Where the disk is full this waits: nothing of the flush was
+/// written yet, and nothing of it is acknowledged before there is room.
+async fn make_room(log: &Log, segment: &Segment, end: u64) -> Result<(), StorageError> {
+    loop {
+        match log.grow(segment, end).await {
+            // Who closes the log does not wait for room: nothing of this was acknowledged.
+            Err(error) if error.is_no_room() && !log.shared.closing.get() => {
+                log.engine().wait_for_room().await?;
+            }
+            grown => return grown,
+        }
+    }
 }
 
 /// Waits until what was written is on the device, and can be found there.

@@ -17,8 +17,10 @@
 //!
 //! Start reading at `log.rs`, then `flusher.rs`, `reader.rs` and `recovery.rs`.
 
+mod compaction;
 mod counters;
 mod data_dir;
+mod disk;
 mod engine;
 mod error;
 mod flusher;
@@ -42,8 +44,12 @@ mod tail;
 mod times;
 mod windows;
 
+pub use compaction::{
+    CompactionLimits, CompactionNeed, CompactionReport, CompactionRules, LastOfProducer,
+};
 pub use counters::{Counters, DutyCounts};
 pub use data_dir::{DataDir, DirIdentity, FoundLog};
+pub use disk::{DiskBounds, DiskLevel};
 pub use engine::{Engine, LogCheckpoint};
 pub use error::{Fault, StorageError};
 pub use gate::{Enter, Gate, GateGuard};

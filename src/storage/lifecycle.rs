@@ -286,11 +286,11 @@ impl Log {
     /// # Errors
     /// When the device refuses; then the shutdown was not a clean one.
     pub async fn close(&self) -> Result<(), StorageError> {
+        self.shared.closing.set(true);
         let _alone = self.append_gate().enter().await;
         self.check_open()?;
         self.flush().await?;
         self.lane().wait_idle().await;
-        self.shared.closing.set(true);
         let _structure = self.structure_gate().enter().await;
         for segment in self.segments() {
             self.wait_idle(&segment).await;
@@ -404,8 +404,11 @@ impl Log {
         let path = self.dir().join(layout::EPOCHS_FILE);
         let written = self.engine().core().replace(&path, text.as_bytes()).await;
         written.map_err(|error| {
-            self.engine().go_offline(error.clone().into());
-            error.into()
+            let error = StorageError::from(error);
+            if !error.is_no_room() {
+                self.engine().go_offline(error.clone());
+            }
+            error
         })
     }
 }

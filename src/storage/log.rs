@@ -337,7 +337,13 @@ impl Log {
         let last = state.end.plus(i64::from(shape.offset_count));
         let is_full = len + shape.len as u64 > u64::from(config.segment_bytes);
         let is_old = active.roll_from.get().is_some_and(|from| {
-            let age = shape.max_timestamp.0.saturating_sub(from.0);
+            let age = if from.0 >= 0 {
+                shape.max_timestamp.0.saturating_sub(from.0)
+            } else {
+                // Records of clients from before KIP-32 have no time; the segment's own age counts.
+                let now = self.engine().core().wall();
+                now.0.saturating_sub(active.seen_since(now).0)
+            };
             age > config.segment_ms.saturating_sub(active.jitter_ms.get())
         });
         let entries_max = usize_from_u32(config.segment_index_bytes) / INDEX_ENTRY_BYTES;

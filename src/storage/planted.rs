@@ -20,6 +20,18 @@ pub enum PlantedBug {
     /// The start of a log is told before it is durable.
     #[cfg(feature = "planted")]
     ForgetLogStart,
+    /// A compacted file takes its segments' place before it is on the device.
+    #[cfg(feature = "planted")]
+    SwapWithoutFlush,
+    /// Nothing says that segments are being replaced, or that they are complete with gaps.
+    #[cfg(feature = "planted")]
+    SwapWithoutMark,
+    /// Compaction takes the last record of a key for an earlier one.
+    #[cfg(feature = "planted")]
+    DropNewest,
+    /// A sealed segment's true size is not made durable.
+    #[cfg(feature = "planted")]
+    SealWithoutFlush,
 }
 
 /// Which bug is switched on, if any.

@@ -80,16 +80,8 @@ impl Log {
         let largest = self.largest_timestamp(segment).await?;
         let age = now
             .0
-            .saturating_sub(largest.unwrap_or(self.seen_at(segment, now)).0);
+            .saturating_sub(largest.unwrap_or(segment.seen_since(now)).0);
         Ok(u64::try_from(age).is_ok_and(|age| age > ms))
-    }
-
-    /// When records without any time are counted from: Kafka takes the file's time, we the moment
-    /// at which this process first looked, which is later.
-    fn seen_at(&self, segment: &Segment, now: Timestamp) -> Timestamp {
-        let seen = segment.seen_at.get().unwrap_or(now);
-        segment.seen_at.set(Some(seen));
-        seen
     }
 
     /// A segment's largest timestamp, where its records have any. An index that is loaded for this

@@ -10,11 +10,15 @@ use std::rc::Rc;
 use base::Offset;
 use reactor::{Core, File, IoErrorKind, OpenMode};
 
+use crate::disk::DiskLevel;
 use crate::error::StorageError;
 use crate::layout::FileKind;
 use crate::log::Log;
 use crate::planted::planted;
 use crate::segment::{Segment, Stage};
+
+/// By how much a file grows while there is little room.
+const STEP_SMALL: u64 = 64 << 10;
 
 impl Log {
     /// Begins a segment at the log's end; the one before is sealed once it is flushed.
@@ -26,6 +30,8 @@ impl Log {
         let created = create_segment(self.engine().core(), &self.dir(), base).await;
         let segment = match created {
             Ok(segment) => Rc::new(segment),
+            // Nothing has changed yet; it can be tried again.
+            Err(error) if error.is_no_room() => return Err(error),
             Err(error) => {
                 self.engine().go_offline(error.clone());
                 return Err(error);
@@ -68,10 +74,21 @@ impl Log {
     pub(crate) async fn grow(&self, segment: &Segment, needed: u64) -> Result<(), StorageError> {
         let (step, cap) = {
             let mut state = self.shared.state.borrow_mut();
-            (state.next_step(), u64::from(state.config.segment_bytes))
+            let is_ample = self.engine().disk_level() == DiskLevel::Ample;
+            let step = if is_ample {
+                state.next_step()
+            } else {
+                STEP_SMALL
+            };
+            (step, u64::from(state.config.segment_bytes))
         };
-        let core = self.engine().core();
-        segment.grow(core, needed, step, cap).await
+        let before = segment.allocated.get();
+        segment
+            .grow(self.engine().core(), needed, step, cap)
+            .await?;
+        let grown = segment.allocated.get().saturating_sub(before);
+        self.engine().note_taken(grown);
+        Ok(())
     }
 
     /// Makes the file larger while the flusher writes into what it has.
@@ -115,9 +132,15 @@ impl Log {
         self.wait_grown(segment).await;
         let file = segment.file(self.engine().core()).await?;
         file.truncate(segment.len.get()).await?;
-        file.flush().await?;
+        if !planted!(self.engine().planted(), SealWithoutFlush) {
+            file.flush().await?;
+        }
         segment.allocated.set(segment.len.get());
-        self.write_indexes(segment).await?;
+        match self.write_indexes(segment).await {
+            // They are made again from the log when they are needed.
+            Err(error) if error.is_no_room() => {}
+            written => written?,
+        }
         segment.stage.set(Stage::Sealed);
         segment.close();
         Ok(())

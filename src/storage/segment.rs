@@ -51,11 +51,11 @@ pub(crate) struct Segment {
     pub(crate) retired: Cell<bool>,
     /// A sealed segment's largest timestamp, once it was asked for; none where it has none.
     pub(crate) largest: Cell<Option<Option<Timestamp>>>,
-    /// When retention first looked at it, for records without a time.
-    pub(crate) seen_at: Cell<Option<Timestamp>>,
+    /// When its age was first asked for, for records without a time.
+    seen_at: Cell<Option<Timestamp>>,
     /// What is taken off `segment.ms` for this segment, so that not all roll at once.
     pub(crate) jitter_ms: Cell<i64>,
-    /// The time that `segment.ms` counts from: the first batch's, else that of the creation.
+    /// The time that `segment.ms` counts from: the first batch's, none before there is one.
     pub(crate) roll_from: Cell<Option<Timestamp>>,
     /// Always there for the active segment, loaded when needed for the others.
     pub(crate) indexes: RefCell<Option<Indexes>>,
@@ -94,6 +94,14 @@ impl Segment {
             roll_from: Cell::new(None),
             indexes: RefCell::new(None),
         }
+    }
+
+    /// When records without any time are counted from: Kafka takes the file's time, we the moment
+    /// at which this process first asked, which is later.
+    pub(crate) fn seen_since(&self, now: Timestamp) -> Timestamp {
+        let seen = self.seen_at.get().unwrap_or(now);
+        self.seen_at.set(Some(seen));
+        seen
     }
 
     /// True when the segment never changes again.

@@ -38,6 +38,7 @@ mod pipelining;
 mod power_cut;
 mod records;
 mod restart;
+mod retention;
 mod seed;
 mod server;
 mod shutdown;

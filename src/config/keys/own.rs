@@ -44,6 +44,30 @@ pub(crate) const BROKER_KEYS: &[Key] = &[
              beyond it produce requests wait.",
         ),
     Key::new(
+        "forebay.disk.soft.free.bytes",
+        Kind::Long,
+        Some("4294967296"),
+    )
+    .rule(Rule::AtLeast(0))
+    .dynamic(Scope::Cluster)
+    .doc(
+        "With fewer free bytes on the disk of a log directory, or less than a twentieth of \
+             it if that is fewer, the node warns, checks retention every ten seconds, and takes \
+             room in small steps.",
+    ),
+    Key::new(
+        "forebay.disk.hard.free.bytes",
+        Kind::Long,
+        Some("1073741824"),
+    )
+    .rule(Rule::AtLeast(0))
+    .dynamic(Scope::Cluster)
+    .doc(
+        "With fewer free bytes on the disk of a log directory, or less than a fiftieth of it \
+             if that is fewer, producers are refused with KAFKA_STORAGE_ERROR until there is \
+             room again; consumers, deletions and committed offsets go on from what is left.",
+    ),
+    Key::new(
         "forebay.request.header.timeout.ms",
         Kind::Int,
         Some("10000"),

@@ -1,7 +1,9 @@
 //! The log engine on the simulated machine: round trips against a naive model, crashes, damage.
 
+mod compaction;
 mod crashes;
 mod damage;
+mod full_disk;
 mod kernel;
 mod model;
 mod retention;
