@@ -2,7 +2,7 @@
 
 use base::Offset;
 use reactor::{Bytes, FileRange};
-use storage::{Piece, ReadRequest, StorageError};
+use storage::{Piece, ReadRequest, ReadResult, StorageError};
 
 use crate::error::FetchError;
 use crate::partition::Partition;
@@ -51,38 +51,20 @@ pub struct Fetched {
     pub log_start_offset: Offset,
 }
 
+/// The ends of the log when it was read.
+struct Ends {
+    high_watermark: Offset,
+    last_stable_offset: Offset,
+    log_start_offset: Offset,
+}
+
 impl Partition {
     /// Reads what a consumer may see from an offset on; nothing when that is the end.
     ///
     /// # Errors
     /// `OutOfRange` before the log's start and behind its end.
     pub async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
-        let (log_start_offset, high_watermark, last_stable_offset) = (
-            self.log_start_offset(),
-            self.high_watermark(),
-            self.last_stable_offset(),
-        );
-        // Between the high watermark and the end there is nothing to see yet, and nothing wrong.
-        if request.offset < log_start_offset || request.offset > self.log().log_end() {
-            return Err(FetchError::OutOfRange);
-        }
-        if self.is_closed() {
-            return Err(FetchError::Storage(StorageError::Closed));
-        }
-        let read = ReadRequest {
-            offset: request.offset,
-            bytes_max: request.bytes_max,
-            at_least_one: request.at_least_one,
-            upper_bound: match request.isolation {
-                Isolation::ReadUncommitted => high_watermark,
-                Isolation::ReadCommitted => last_stable_offset,
-            },
-        };
-        let result = match self.log().read(&read).await {
-            Ok(result) => result,
-            Err(StorageError::OutOfRange { .. }) => return Err(FetchError::OutOfRange),
-            Err(error) => return Err(FetchError::Storage(error)),
-        };
+        let (result, ends) = self.read(request).await?;
         let mut portions = Vec::with_capacity(result.pieces.len());
         for piece in result.pieces {
             portions.push(match piece {
@@ -97,12 +79,81 @@ impl Partition {
                 }
             });
         }
-        Ok(Fetched {
+        Ok(ends.with(portions, result.len))
+    }
+
+    /// As [`Self::fetch`], but with all bytes in one piece of memory, for a consumer that cannot
+    /// take them as they are. The caller bounds `bytes_max` accordingly.
+    ///
+    /// # Errors
+    /// As those of [`Self::fetch`].
+    pub async fn fetch_in_memory(
+        &self,
+        request: FetchRequest,
+    ) -> Result<(Bytes, Fetched), FetchError> {
+        let (result, ends) = self.read(request).await?;
+        let mut parts = Vec::with_capacity(result.pieces.len());
+        for piece in result.pieces {
+            parts.push(match piece {
+                Piece::Memory(bytes) => bytes,
+                Piece::File {
+                    file,
+                    position,
+                    len,
+                } => {
+                    let bytes = file.read_at(position, base::usize_from_u64(len)).await;
+                    bytes.map_err(|e| FetchError::Storage(e.into()))?
+                }
+            });
+        }
+        let bytes = match <[Bytes; 1]>::try_from(parts) {
+            Ok([only]) => only,
+            Err(parts) => {
+                let slices: Vec<&[u8]> = parts.iter().map(|part| &**part).collect();
+                Bytes::from(slices.concat())
+            }
+        };
+        Ok((bytes, ends.with(Vec::new(), 0)))
+    }
+
+    async fn read(&self, request: FetchRequest) -> Result<(ReadResult, Ends), FetchError> {
+        let ends = Ends {
+            high_watermark: self.high_watermark(),
+            last_stable_offset: self.last_stable_offset(),
+            log_start_offset: self.log_start_offset(),
+        };
+        // Between the high watermark and the end there is nothing to see yet, and nothing wrong.
+        if request.offset < ends.log_start_offset || request.offset > self.log().log_end() {
+            return Err(FetchError::OutOfRange);
+        }
+        if self.is_closed() {
+            return Err(FetchError::Storage(StorageError::Closed));
+        }
+        let read = ReadRequest {
+            offset: request.offset,
+            bytes_max: request.bytes_max,
+            at_least_one: request.at_least_one,
+            upper_bound: match request.isolation {
+                Isolation::ReadUncommitted => ends.high_watermark,
+                Isolation::ReadCommitted => ends.last_stable_offset,
+            },
+        };
+        match self.log().read(&read).await {
+            Ok(result) => Ok((result, ends)),
+            Err(StorageError::OutOfRange { .. }) => Err(FetchError::OutOfRange),
+            Err(error) => Err(FetchError::Storage(error)),
+        }
+    }
+}
+
+impl Ends {
+    fn with(self, portions: Vec<Portion>, len: u64) -> Fetched {
+        Fetched {
             portions,
-            len: result.len,
-            high_watermark,
-            last_stable_offset,
-            log_start_offset,
-        })
+            len,
+            high_watermark: self.high_watermark,
+            last_stable_offset: self.last_stable_offset,
+            log_start_offset: self.log_start_offset,
+        }
     }
 }

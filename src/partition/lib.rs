@@ -17,6 +17,7 @@ mod append;
 mod compaction;
 mod error;
 mod fetch;
+mod history;
 mod offsets;
 mod open;
 mod partition;

@@ -173,6 +173,11 @@ impl Context {
         &self.server.limits
     }
 
+    /// Whether versions that Kafka 4 dropped are served (KIP-896).
+    pub(crate) fn serves_legacy(&self) -> bool {
+        self.broker().config().network.legacy_protocol
+    }
+
     pub(crate) fn counters(&self) -> &Counters {
         &self.server.counters
     }

@@ -18,6 +18,7 @@ mod context;
 mod fault;
 mod frame;
 mod handlers;
+mod legacy;
 mod listener;
 mod sessions;
 mod table;

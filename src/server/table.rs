@@ -20,6 +20,8 @@ pub struct ApiRow {
     pub version_min: i16,
     /// The last version served.
     pub version_max: i16,
+    /// Versions below this one are served only while `forebay.legacy.protocol.enable` is true.
+    pub legacy_below: i16,
     handle: Handler,
 }
 
@@ -42,6 +44,7 @@ const fn row(key: ApiKey, version_min: i16, version_max: i16, handle: Handler) -
         key,
         version_min,
         version_max,
+        legacy_below: version_min,
         handle,
     }
 }
@@ -49,12 +52,12 @@ const fn row(key: ApiKey, version_min: i16, version_max: i16, handle: Handler) -
 /// Every API that is served, a line each.
 #[rustfmt::skip]
 pub static API_TABLE: &[ApiRow] = &[
-    row(ApiKey::Produce, 3, 13, handlers::produce::handle),
-    row(ApiKey::Fetch, 4, 18, handlers::fetch::handle),
-    row(ApiKey::ListOffsets, 1, 11, handlers::list_offsets::handle),
+    row(ApiKey::Produce, 0, 13, handlers::produce::handle).legacy_below(3),
+    row(ApiKey::Fetch, 0, 18, handlers::fetch::handle).legacy_below(4),
+    row(ApiKey::ListOffsets, 0, 11, handlers::list_offsets::handle).legacy_below(1),
     row(ApiKey::Metadata, 0, 13, handlers::metadata::handle),
-    row(ApiKey::OffsetCommit, 0, 10, handlers::offset_commit::handle),
-    row(ApiKey::OffsetFetch, 0, 10, handlers::offset_fetch::handle),
+    row(ApiKey::OffsetCommit, 0, 10, handlers::offset_commit::handle).legacy_below(2),
+    row(ApiKey::OffsetFetch, 0, 10, handlers::offset_fetch::handle).legacy_below(1),
     row(ApiKey::FindCoordinator, 0, 6, handlers::find_coordinator::handle),
     row(ApiKey::JoinGroup, 0, 9, handlers::join_group::handle),
     row(ApiKey::Heartbeat, 0, 4, handlers::heartbeat::handle),
@@ -63,12 +66,12 @@ pub static API_TABLE: &[ApiRow] = &[
     row(ApiKey::DescribeGroups, 0, 6, handlers::describe_groups::handle),
     row(ApiKey::ListGroups, 0, 5, handlers::list_groups::handle),
     row(ApiKey::ApiVersions, 0, 5, handlers::api_versions::handle),
-    row(ApiKey::CreateTopics, 2, 7, handlers::create_topics::handle),
-    row(ApiKey::DeleteTopics, 1, 6, handlers::delete_topics::handle),
+    row(ApiKey::CreateTopics, 0, 7, handlers::create_topics::handle).legacy_below(2),
+    row(ApiKey::DeleteTopics, 0, 6, handlers::delete_topics::handle).legacy_below(1),
     row(ApiKey::DeleteRecords, 0, 2, handlers::delete_records::handle),
     row(ApiKey::InitProducerId, 0, 5, handlers::init_producer_id::handle),
-    row(ApiKey::OffsetForLeaderEpoch, 2, 4, handlers::offset_for_leader_epoch::handle),
-    row(ApiKey::DescribeConfigs, 1, 4, handlers::describe_configs::handle),
+    row(ApiKey::OffsetForLeaderEpoch, 0, 4, handlers::offset_for_leader_epoch::handle).legacy_below(2),
+    row(ApiKey::DescribeConfigs, 0, 4, handlers::describe_configs::handle).legacy_below(1),
     row(ApiKey::AlterConfigs, 0, 2, handlers::alter_configs::handle),
     row(ApiKey::AlterReplicaLogDirs, 1, 2, handlers::alter_replica_log_dirs::handle),
     row(ApiKey::DescribeLogDirs, 1, 5, handlers::describe_log_dirs::handle),
@@ -95,11 +98,28 @@ pub static API_TABLE: &[ApiRow] = &[
 ];
 
 impl ApiRow {
-    /// The versions served.
+    /// The same row, its versions below `version` being those that Kafka 4 dropped (KIP-896).
+    const fn legacy_below(mut self, version: i16) -> Self {
+        assert!(self.version_min < version && version <= self.version_max);
+        self.legacy_below = version;
+        self
+    }
+
+    /// All versions that can be served.
     #[must_use]
     pub fn versions(&self) -> VersionRange {
+        self.served(true)
+    }
+
+    /// The versions served with or without those that Kafka 4 dropped.
+    #[must_use]
+    pub fn served(&self, legacy: bool) -> VersionRange {
         VersionRange {
-            min: self.version_min,
+            min: if legacy {
+                self.version_min
+            } else {
+                self.legacy_below
+            },
             max: self.version_max,
         }
     }
@@ -143,8 +163,9 @@ fn try_dispatch(context: &Context, frame: &Bytes) -> Result<Answer, wire::WireEr
         ));
     };
     let row = API_TABLE.iter().find(|row| row.key.code() == prefix.key);
+    let legacy = context.serves_legacy();
     let row = match row {
-        Some(row) if row.versions().contains(prefix.version) => row,
+        Some(row) if row.served(legacy).contains(prefix.version) => row,
         Some(row) if row.key == ApiKey::ApiVersions => {
             return Ok(handlers::api_versions::unsupported(
                 context,

@@ -25,6 +25,7 @@ mod engine;
 mod error;
 mod flusher;
 mod gate;
+mod history;
 mod index;
 mod layout;
 mod lifecycle;

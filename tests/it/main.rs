@@ -32,6 +32,7 @@ mod hostile;
 mod idempotence;
 mod kill;
 mod ledger;
+mod legacy;
 mod limits;
 mod log;
 mod pipelining;

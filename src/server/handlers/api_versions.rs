@@ -4,9 +4,10 @@
 //! UNSUPPORTED_VERSION and the range of this API alone, as Kafka does, so that the client asks
 //! again with a version that both know (KIP-511).
 //!
-//! Deviations from Apache Kafka: none known. Produce is advertised from version 0 on though it is
-//! served from 3 on: librdkafka before 2.11 takes a higher first version for a broker that cannot
-//! produce at all (KIP-896).
+//! Deviations from Apache Kafka: the versions that Kafka 4 dropped are listed and served as Kafka 3
+//! did, unless `forebay.legacy.protocol.enable` is false. Produce is advertised from version 0 on
+//! even then, as Kafka 4 does: librdkafka before 2.11 takes a higher first version for a broker
+//! that cannot produce at all (KIP-896).
 //!
 //! - 0: keys with their versions (KIP-35)
 //! - 1: the response gains throttle_time_ms (KIP-124)
@@ -45,7 +46,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
         Ok(()) => {
             let (name, version) = (&asked.client_software_name, &asked.client_software_version);
             context.connection.note_software(name, version);
-            served(&image, question.version)
+            served(&image, question.version, context.serves_legacy())
         }
         Err(code) => ApiVersionsResponse {
             error_code: code.code(),
@@ -56,13 +57,14 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
 }
 
 /// The answer to a version that is not served: version 0 with this API's own range.
-pub(crate) fn unsupported(_context: &Context, correlation_id: i32) -> Answer {
+pub(crate) fn unsupported(context: &Context, correlation_id: i32) -> Answer {
+    let legacy = context.serves_legacy();
     let own = API_TABLE
         .iter()
         .filter(|row| row.key == ApiKey::ApiVersions);
     let response = ApiVersionsResponse {
         error_code: ErrorCode::UnsupportedVersion.code(),
-        api_keys: own.map(advertised).collect(),
+        api_keys: own.map(|row| advertised(row, legacy)).collect(),
         ..Default::default()
     };
     Question {
@@ -105,9 +107,10 @@ fn is_software_word(word: &str) -> bool {
     ends(word.bytes().next()) && ends(word.bytes().next_back()) && word.bytes().all(inside)
 }
 
-fn served(image: &Image, version: i16) -> ApiVersionsResponse<'_> {
+fn served(image: &Image, version: i16, legacy: bool) -> ApiVersionsResponse<'_> {
+    let rows = API_TABLE.iter();
     let mut response = ApiVersionsResponse {
-        api_keys: API_TABLE.iter().map(advertised).collect(),
+        api_keys: rows.map(|row| advertised(row, legacy)).collect(),
         ..Default::default()
     };
     if version >= FEATURES_VERSION_MIN {
@@ -118,11 +121,11 @@ fn served(image: &Image, version: i16) -> ApiVersionsResponse<'_> {
     response
 }
 
-fn advertised(row: &ApiRow) -> ApiVersion {
+fn advertised(row: &ApiRow, legacy: bool) -> ApiVersion {
     let min_version = if row.key == ApiKey::Produce {
         0
     } else {
-        row.version_min
+        row.served(legacy).min
     };
     ApiVersion {
         api_key: row.key.code(),

@@ -1,4 +1,4 @@
-//! CreateTopics (key 19), versions 2-7: topics by name with partitions, replicas, configuration.
+//! CreateTopics (key 19), versions 0-7: topics by name with partitions, replicas, configuration.
 //!
 //! Each topic is decided on its own; the answer comes when the created ones serve.
 //!
@@ -6,7 +6,9 @@
 //! none was given. When the client's timeout ends first it is told REQUEST_TIMED_OUT, as in Kafka,
 //! but what was begun goes on; Kafka drops what its controller has not begun.
 //!
-//! - 2: the response gains throttle_time_ms; validate_only is served from 1 on (KIP-4, KIP-124)
+//! - 0: first layout (`forebay.legacy.protocol.enable`, as all below 2)
+//! - 1: the request gains validate_only, the response error_message (KIP-4)
+//! - 2: the response gains throttle_time_ms (KIP-124); the first version of Kafka 4 (KIP-896)
 //! - 3: the same layout (KIP-219)
 //! - 4: -1 asks for the default number of partitions and replicas (KIP-464); older versions get
 //!   it too, as in Kafka

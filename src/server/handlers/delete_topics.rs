@@ -1,11 +1,12 @@
-//! DeleteTopics (key 20), versions 1-6: topics go, by name or by id.
+//! DeleteTopics (key 20), versions 0-6: topics go, by name or by id.
 //!
 //! When the answer comes, the topics are gone from all further answers; their files go behind it.
 //!
 //! Deviations from Apache Kafka: when the client's timeout ends first it is told
 //! REQUEST_TIMED_OUT, but what was begun goes on.
 //!
-//! - 1: the response gains throttle_time_ms (KIP-124)
+//! - 0: first layout (`forebay.legacy.protocol.enable`)
+//! - 1: the response gains throttle_time_ms (KIP-124); the first version of Kafka 4 (KIP-896)
 //! - 2: the same layout (KIP-219)
 //! - 3: a node that deletes no topics answers TOPIC_DELETION_DISABLED (KIP-322)
 //! - 4: flexible encoding (KIP-482)

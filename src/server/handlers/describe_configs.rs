@@ -1,4 +1,4 @@
-//! DescribeConfigs (key 32), versions 1-4: every key of a topic, broker, group or subscription
+//! DescribeConfigs (key 32), versions 0-4: every key of a topic, broker, group or subscription
 //! with its value, where that comes from, and what it means.
 //!
 //! Null or no keys ask for all. A resource that cannot be described has its own error; the others
@@ -8,6 +8,7 @@
 //! loggers cannot be set here. Keys in two units tell the truth about where their value came
 //! from, see `config::describe`.
 //!
+//! - 0: whether a value is the default (`forebay.legacy.protocol.enable`)
 //! - 1: synonyms and sources (KIP-226); the first version of Kafka 4 (KIP-896)
 //! - 2: the same layout (KIP-219)
 //! - 3: type and documentation of each key (KIP-569)

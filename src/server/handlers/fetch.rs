@@ -1,12 +1,18 @@
-//! Fetch (key 1), versions 4-18: reads record batches.
+//! Fetch (key 1), versions 0-18: reads record batches.
 //!
 //! Waits until `min_bytes` are there or `max_wait_ms` is over, woken by what becomes durable and
 //! never by a timer in between. Hot batches leave from the memory they were appended to, sealed
 //! segments by `sendfile`.
 //!
 //! Deviations from Apache Kafka: a session belongs to the core of its connection (KIP-227 lets
-//! the client start over). `rack_id` finds no other replica on a single node.
+//! the client start over). `rack_id` finds no other replica on a single node. Versions 0-3, which
+//! Kafka 4 dropped, are served with batches made the message sets of their time; a consumer whose
+//! limit is smaller than a message gets that message whole instead of a useless part of it.
 //!
+//! - 0: message sets of format 0 (`forebay.legacy.protocol.enable`, as all below 4)
+//! - 1: the response gains throttle_time_ms (KIP-13)
+//! - 2: message sets of format 1, with timestamps (KIP-32)
+//! - 3: max_bytes for the whole answer (KIP-74)
 //! - 4: isolation level, aborted transactions (KIP-98); the first version of Kafka 4 (KIP-896)
 //! - 5: log_start_offset both ways (KIP-107)
 //! - 6: KAFKA_STORAGE_ERROR may be answered (KIP-112)
@@ -35,11 +41,16 @@ use crate::answer::{Answer, Part, Question, Response};
 use crate::context::Context;
 use crate::fault;
 use crate::handlers::{check_epoch, locate, read};
+use crate::legacy;
 use crate::sessions::{Plan, SessionRequest, Told, TopicKey, Wanted};
 use crate::table::Request;
 
 /// The first version that names topics by id.
 const BY_ID_VERSION: i16 = 13;
+/// The first version that limits the answer as a whole; before, each partition had its own limit.
+const MAX_BYTES_VERSION: i16 = 3;
+/// The first version whose clients know KAFKA_STORAGE_ERROR (KIP-112).
+const STORAGE_ERROR_VERSION: i16 = 6;
 /// The first version with sessions.
 const SESSION_VERSION: i16 = 7;
 
@@ -50,6 +61,7 @@ struct Limits {
     bytes_max: u64,
     wait_max: Duration,
     isolation: Isolation,
+    version: i16,
 }
 
 /// One partition's answer so far.
@@ -71,6 +83,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
         } else {
             Isolation::ReadUncommitted
         },
+        version: question.version,
     };
     let plan = match plan(context, question.version, &asked) {
         Ok(plan) => plan,
@@ -205,10 +218,11 @@ async fn read_all(context: &Context, plan: &Plan, limits: Limits) -> Vec<Line> {
     let mut left = limits.bytes_max;
     let mut at_least_one = true;
     for wanted in &plan.wanted {
-        let outcome = read_one(context, wanted, left, at_least_one, limits.isolation).await;
+        let outcome = read_one(context, wanted, left, at_least_one, limits).await;
         if let Ok(fetched) = &outcome {
             left = left.saturating_sub(fetched.len);
-            at_least_one &= fetched.len == 0;
+            let each = limits.version < MAX_BYTES_VERSION && left > 0;
+            at_least_one &= fetched.len == 0 || each;
         }
         lines.push(Line {
             wanted: wanted.clone(),
@@ -223,7 +237,7 @@ async fn read_one(
     wanted: &Wanted,
     left: u64,
     at_least_one: bool,
-    isolation: Isolation,
+    limits: Limits,
 ) -> Result<Fetched, ErrorCode> {
     let id = place(context, wanted)?;
     let partition_max = u64::try_from(wanted.bytes_max).unwrap_or(0);
@@ -231,8 +245,11 @@ async fn read_one(
         offset: Offset(wanted.fetch_offset),
         bytes_max: base::usize_from_u64(partition_max.min(left)),
         at_least_one,
-        isolation,
+        isolation: limits.isolation,
     };
+    if let Some(format) = legacy::format_of_fetch(limits.version) {
+        return legacy::fetch(context, id, request, format).await;
+    }
     let believed = LeaderEpoch(wanted.current_leader_epoch);
     let fetched = context
         .broker()
@@ -268,7 +285,12 @@ fn respond(
             continue;
         }
         let key = line.wanted.topic.clone();
-        let data = partition_data(line, &mut pieces);
+        let mut data = partition_data(line, &mut pieces);
+        if question.version < STORAGE_ERROR_VERSION
+            && data.error_code == ErrorCode::KafkaStorageError.code()
+        {
+            data.error_code = ErrorCode::NotLeaderOrFollower.code();
+        }
         match topics.last_mut() {
             Some(topic) if topic.topic == key.name && topic.topic_id == key.id => {
                 topic.partitions.push(data);

@@ -1,13 +1,15 @@
-//! ListOffsets (key 2), versions 1-11: the offset at a time, or at an end of a partition.
+//! ListOffsets (key 2), versions 0-11: the offset at a time, or at an end of a partition.
 //!
 //! Negative timestamps ask for places: -1 the end (the last stable offset for those who read
 //! committed records), -2 the start, -3 the record with the greatest timestamp, -4 the start of
 //! what lies on this node, -5 the last offset in remote storage, -6 the first that waits for its
 //! upload. Without remote storage -4 is -2, and -5 and -6 find nothing.
 //!
-//! Deviations from Apache Kafka: none known. Asked as a replica or for debugging (replica_id), it
-//! answers as the leader all the same.
+//! Deviations from Apache Kafka: version 0, which Kafka 4 dropped, is served; it goes by the
+//! timestamps of records where Kafka went by those of files. Asked as a replica or for debugging
+//! (replica_id), it answers as the leader all the same.
 //!
+//! - 0: the beginnings of segments before a timestamp (`forebay.legacy.protocol.enable`)
 //! - 1: one offset for one timestamp (KIP-79); the first version of Kafka 4 (KIP-896)
 //! - 2: isolation level (KIP-98)
 //! - 3: the same layout (KIP-219)
@@ -25,8 +27,8 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 
-use base::{ErrorCode, LeaderEpoch, Timestamp};
-use broker::{Isolation, ListTarget, Unavailable};
+use base::{ErrorCode, LeaderEpoch, Offset, Timestamp};
+use broker::{Isolation, ListTarget, PartitionId, Unavailable};
 use wire::WireError;
 use wire::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
@@ -44,11 +46,13 @@ type Asked = Pin<Box<dyn Future<Output = Result<Listed, Unavailable>>>>;
 type Listed = Result<Found, ErrorCode>;
 
 /// What was found; nothing of the kind where the offset is -1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Found {
     timestamp: i64,
     offset: i64,
     leader_epoch: i32,
+    /// All that version 0 is told.
+    old_style: Vec<i64>,
 }
 
 /// The way to one partition's line in the response.
@@ -116,13 +120,13 @@ fn isolation(level: i8) -> Isolation {
 /// What a timestamp asks for in this version.
 fn target(timestamp: i64, version: i16) -> Result<ListTarget, ErrorCode> {
     let (target, version_min) = match timestamp {
-        -1 => (ListTarget::Latest, 1),
-        -2 => (ListTarget::Earliest, 1),
+        -1 => (ListTarget::Latest, 0),
+        -2 => (ListTarget::Earliest, 0),
         -3 => (ListTarget::MaxTimestamp, 7),
         -4 => (ListTarget::EarliestLocal, 8),
         -5 => (ListTarget::LatestTiered, 9),
         -6 => (ListTarget::EarliestPendingUpload, 11),
-        timestamp if timestamp >= 0 => (ListTarget::Timestamp(Timestamp(timestamp)), 1),
+        timestamp if timestamp >= 0 => (ListTarget::Timestamp(Timestamp(timestamp)), 0),
         _ => return Err(ErrorCode::UnsupportedVersion),
     };
     if version < version_min {
@@ -151,6 +155,12 @@ fn ask(
         Ok(place) => place,
         Err(code) => return Line::Known(index, Err(code)),
     };
+    if version == 0 {
+        return Line::Asked(
+            index,
+            ask_old(context, id, target, partition.max_num_offsets),
+        );
+    }
     let believed = LeaderEpoch(partition.current_leader_epoch);
     let asked = broker.on_partition(id, move |partition| async move {
         check_epoch(partition.leader_epoch(), believed)?;
@@ -160,6 +170,7 @@ fn ask(
                 timestamp: listed.timestamp.get(),
                 offset: listed.offset.get(),
                 leader_epoch: listed.leader_epoch.map_or(-1, LeaderEpoch::get),
+                old_style: Vec::new(),
             }),
             Ok(None) => Ok(NOTHING),
             Err(error) => Err(fault::of_storage(&error)),
@@ -168,11 +179,28 @@ fn ask(
     Line::Asked(index, Box::pin(asked))
 }
 
+/// Asks for the beginnings of segments, as all clients did before KIP-79.
+fn ask_old(context: &Context, id: PartitionId, target: ListTarget, count: i32) -> Asked {
+    let count = usize::try_from(count).unwrap_or(0);
+    let asked = context
+        .broker()
+        .on_partition(id, move |partition| async move {
+            let listed = partition.offsets_before(target, count).await;
+            let listed = listed.map_err(|error| fault::of_storage(&error))?;
+            Ok(Found {
+                old_style: listed.into_iter().map(Offset::get).collect(),
+                ..NOTHING
+            })
+        });
+    Box::pin(asked)
+}
+
 /// No record is like what was asked for.
 const NOTHING: Found = Found {
     timestamp: -1,
     offset: -1,
     leader_epoch: -1,
+    old_style: Vec::new(),
 };
 
 impl Line {
@@ -195,7 +223,7 @@ fn written((index, listed): (i32, Listed), version: i16) -> ListOffsetsPartition
     ListOffsetsPartitionResponse {
         partition_index: index,
         error_code: code.code(),
-        old_style_offsets: Vec::new(),
+        old_style_offsets: found.old_style,
         timestamp: found.timestamp,
         offset: found.offset,
         // Version 4 is the first to carry it (KIP-320).

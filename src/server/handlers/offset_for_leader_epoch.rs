@@ -1,9 +1,11 @@
-//! OffsetForLeaderEpoch (key 23), versions 2-4: where the records of a leader's reign end.
+//! OffsetForLeaderEpoch (key 23), versions 0-4: where the records of a leader's reign end.
 //!
 //! A consumer that comes back after a change of leaders asks whether what it read is still there.
 //!
 //! Deviations from Apache Kafka: none known. Asked as a replica, it answers as the leader.
 //!
+//! - 0: the end of an epoch (KIP-101; `forebay.legacy.protocol.enable`, as all below 2)
+//! - 1: the response gains leader_epoch (KIP-279)
 //! - 2: fencing by current_leader_epoch (KIP-320); the first version of Kafka 4 (KIP-896)
 //! - 3: the request gains replica_id (KIP-392)
 //! - 4: flexible encoding (KIP-482)

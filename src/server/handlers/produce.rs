@@ -1,4 +1,4 @@
-//! Produce (key 0), versions 3-13: appends record batches.
+//! Produce (key 0), versions 0-13: appends record batches.
 //!
 //! Every partition's batch is placed in its log, on the core that owns it, before the next request
 //! of the connection is looked at; the answer waits for the device (or for memory, where
@@ -6,9 +6,14 @@
 //! connection, since the producer has no other way to hear of it.
 //!
 //! Deviations from Apache Kafka: acknowledged records are on the device, not in a page cache.
-//! A request that brings several batches for one partition is refused, as there.
+//! A request that brings several batches for one partition is refused, as there. Versions 0-2,
+//! which Kafka 4 dropped, are served with the message sets of their time made one batch.
 //!
-//! - 3: record batches of format version 2, transactional id (KIP-98); older ones are not served
+//! - 0: message sets (`forebay.legacy.protocol.enable`, as all below 3)
+//! - 1: the response gains throttle_time_ms (KIP-13)
+//! - 2: timestamps (KIP-32); the response gains log_append_time_ms
+//! - 3: record batches of format version 2, transactional id (KIP-98); the first version of Kafka
+//!   4 (KIP-896)
 //! - 4: KAFKA_STORAGE_ERROR may be answered (KIP-112)
 //! - 5: the response gains log_start_offset (KIP-107)
 //! - 6: the same layout (KIP-219)
@@ -41,10 +46,13 @@ use crate::context::{Connection, Context};
 use crate::fault;
 use crate::handlers::shown::is_internal;
 use crate::handlers::{locate, read};
+use crate::legacy;
 use crate::table::Request;
 
 /// The first version that names topics by id.
 const BY_ID_VERSION: i16 = 13;
+/// The first version that brings record batches alone.
+const BATCHES_VERSION: i16 = 3;
 /// The first version in which zstd may be sent.
 const ZSTD_VERSION: i16 = 7;
 
@@ -97,10 +105,13 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
                     partition.index,
                 ),
             };
-            let state = match (place, share(&frame, partition.records)) {
-                (Err(code), _) => State::Refused(code),
-                (Ok(_), None) => State::Refused(ErrorCode::InvalidRecord),
-                (Ok(place), Some(records)) => {
+            let records = place.and_then(|place| {
+                let records = share(&frame, partition.records, question.version)?;
+                Ok((place, records))
+            });
+            let state = match records {
+                Err(code) => State::Refused(code),
+                Ok((place, records)) => {
                     State::Begun(begin(context, place, records, asked.acks, question.version))
                 }
             };
@@ -175,14 +186,23 @@ fn place(
     Ok(found)
 }
 
-/// The records as a view of the frame that outlives this call.
-fn share(frame: &Bytes, records: Records<'_>) -> Option<Bytes> {
+/// The records as a view of the frame that outlives this call; those of old clients as a batch.
+fn share(frame: &Bytes, records: Records<'_>, version: i16) -> Result<Bytes, ErrorCode> {
     let Records::Borrowed(bytes) = records else {
-        return None;
+        return Err(ErrorCode::InvalidRecord);
     };
-    let start = (bytes.as_ptr() as usize).checked_sub(frame.as_ptr() as usize)?;
-    let end = start.checked_add(bytes.len())?;
-    (end <= frame.len()).then(|| frame.slice(start..end))
+    let start = (bytes.as_ptr() as usize).checked_sub(frame.as_ptr() as usize);
+    let end = start.and_then(|start| start.checked_add(bytes.len()));
+    let (Some(start), Some(end)) = (start, end) else {
+        return Err(ErrorCode::InvalidRecord);
+    };
+    assert!(end <= frame.len(), "records are read from their frame");
+    let records = frame.slice(start..end);
+    if version < BATCHES_VERSION {
+        legacy::upgraded(records)
+    } else {
+        Ok(records)
+    }
 }
 
 /// Places the batch in its log now; what is given back waits for the device.

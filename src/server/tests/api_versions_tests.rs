@@ -35,7 +35,7 @@ fn version_3_leaves_out_features_from_level_zero() {
 #[test]
 fn produce_is_advertised_from_version_0() {
     let image = cluster(1, &[]);
-    let response = served(&image, 0);
+    let response = served(&image, 0, true);
     let produce = response
         .api_keys
         .iter()
@@ -45,11 +45,35 @@ fn produce_is_advertised_from_version_0() {
     assert!(response.supported_features.is_empty());
 }
 
+/// What is not served is not listed, but for Produce, which must look as it does in Kafka 4.
+#[test]
+fn without_the_legacy_floor_the_versions_of_kafka_4_are_listed() {
+    let image = cluster(1, &[]);
+    let floor = |legacy| -> Vec<i16> {
+        let response = served(&image, 0, legacy);
+        let keys = [
+            ApiKey::Produce,
+            ApiKey::Fetch,
+            ApiKey::ListOffsets,
+            ApiKey::CreateTopics,
+        ];
+        let found = keys.map(|key| {
+            let mut rows = response.api_keys.iter();
+            rows.find(|row| row.api_key == key.code())
+                .unwrap()
+                .min_version
+        });
+        found.to_vec()
+    };
+    assert_eq!(floor(true), [0, 0, 0, 0]);
+    assert_eq!(floor(false), [0, 4, 1, 2]);
+}
+
 /// A level of zero is "off", which is told by leaving the feature out.
 #[test]
 fn finalised_features_are_those_that_are_on() {
     let image = cluster(1, &[]);
-    let response = served(&image, 4);
+    let response = served(&image, 4, true);
     assert_eq!(response.finalized_features_epoch, image.offset().get());
     assert!(
         response
@@ -97,7 +121,7 @@ fn a_misled_client_is_told() {
 #[test]
 fn every_version_is_carried() {
     let image = cluster(1, &[]);
-    check_every_version(ApiKey::ApiVersions, |version| served(&image, version));
+    check_every_version(ApiKey::ApiVersions, |version| served(&image, version, true));
 }
 
 /// A malformed request must be an error, not a guess.
