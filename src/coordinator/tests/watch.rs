@@ -8,8 +8,11 @@ use wire::{ConsumerOffsetsKey as Key, decode_versioned};
 
 use crate::{Answer, Ask, GroupSummary, Record};
 
-/// A partition's committed offset and when it was committed.
-type Committed = BTreeMap<i32, (i64, i64)>;
+/// A partition's committed offset, when it was committed, and where in the log that stands.
+type Committed = BTreeMap<i32, (i64, i64, usize)>;
+
+/// The member and generation that a commit names.
+type Author = (String, i32);
 
 /// For whom an assignment is asked: a member of one generation of one life of the group.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub(super) struct Watch {
     /// How often the group was removed: the generations of a group made anew begin at one again.
     pub(super) removals: usize,
     committed: Committed,
+    /// Who made the commits, by their place in the log.
+    authors: BTreeMap<usize, Author>,
     seen: usize,
     members_before: usize,
     generations: usize,
@@ -42,7 +47,7 @@ impl Watch {
 
     /// Looks at the records that are new in the log.
     pub(super) fn logged(&mut self, log: &[Record], wall: i64, ask: Option<&Ask>, members: usize) {
-        for record in log.iter().skip(self.seen) {
+        for (at, record) in log.iter().enumerate().skip(self.seen) {
             let Ok(Key::OffsetCommit(key)) = Key::decode(&record.key) else {
                 self.generations += usize::from(record.value.is_some());
                 self.removals += usize::from(record.value.is_none());
@@ -59,7 +64,7 @@ impl Watch {
                         (0, 0),
                         "an offset expired while members use it"
                     );
-                    let (_, committed_at) = before.expect("what expires was committed");
+                    let (_, committed_at, _) = before.expect("what expires was committed");
                     assert!(
                         wall - committed_at >= 7 * 86_400_000,
                         "an offset expired {} ms after its commit",
@@ -69,14 +74,23 @@ impl Watch {
                 continue;
             };
             let (_, value): (_, OffsetCommitValue<'_>) = decode_versioned(value).unwrap();
-            let is_reset = matches!(ask, Some(Ask::OffsetCommit(ask)) if ask.member.is_empty());
+            let author = match ask {
+                Some(Ask::OffsetCommit(ask)) => (ask.member.clone(), ask.generation_or_epoch),
+                _ => panic!("{ask:?} committed an offset"),
+            };
+            // After a restart a generation that was not durable is followed by the one before it: a
+            // member that was in it begins again at what is committed, and may hear later that its
+            // own commit from before was still on the way.
+            let is_own = before.is_some_and(|(.., at)| self.authors.get(&at) == Some(&author));
+            let is_reset = author.0.is_empty();
             assert!(
-                is_reset || before.is_none_or(|(before, _)| value.offset >= before),
+                is_reset || is_own || before.is_none_or(|(before, ..)| value.offset >= before),
                 "the offset of {partition} went back from {before:?} to {} by {ask:?}",
                 value.offset
             );
             self.commits += 1;
-            let committed = (value.offset, value.commit_timestamp);
+            self.authors.insert(at, author);
+            let committed = (value.offset, value.commit_timestamp, at);
             self.committed.insert(partition, committed);
         }
         self.seen = log.len();
@@ -90,7 +104,8 @@ impl Watch {
         self.members_before = 0;
         self.committed.clear();
         self.removals = 0;
-        for record in log.iter().take(kept) {
+        self.authors.split_off(&kept);
+        for (at, record) in log.iter().enumerate().take(kept) {
             let Ok(Key::OffsetCommit(key)) = Key::decode(&record.key) else {
                 self.removals += usize::from(record.value.is_none());
                 continue;
@@ -98,7 +113,7 @@ impl Watch {
             match &record.value {
                 Some(value) => {
                     let (_, value): (_, OffsetCommitValue<'_>) = decode_versioned(value).unwrap();
-                    let committed = (value.offset, value.commit_timestamp);
+                    let committed = (value.offset, value.commit_timestamp, at);
                     self.committed.insert(key.partition, committed);
                 }
                 None => {
