@@ -99,6 +99,9 @@ fn prepare(options: &Options) -> Result<Option<NodePlan>, Failure> {
     for warning in config.settings.warnings() {
         tracing::warn!("{warning}");
     }
+    if let Some(warning) = config.lone_quorum_warning() {
+        tracing::warn!("{warning}");
+    }
     let cores = match config.node.cores {
         0 => reactor::available_cores(),
         chosen => base::usize_from_u32(chosen),

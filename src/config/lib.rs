@@ -26,6 +26,7 @@ mod keys;
 pub mod limits;
 mod listener;
 mod nearest;
+mod other_controllers;
 mod properties;
 mod reader;
 mod refusal;

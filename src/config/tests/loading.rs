@@ -241,3 +241,50 @@ fn fixed_keys_are_not_changed_while_running() {
     );
     assert!(check("listeners", "PLAINTEXT://:1", true).is_ok());
 }
+
+/// A node that was meant to join others must not pass for their member: it says that it has not.
+#[test]
+fn a_quorum_of_others_is_warned_of() {
+    let warning = |file: &str| load(file, &[], &[]).unwrap().lone_quorum_warning();
+    let broker = "process.roles=broker\nnode.id=0\n";
+    let voters = warning(&format!(
+        "{broker}controller.quorum.voters=3000@localhost:23904\n"
+    ));
+    let voters = voters.unwrap();
+    assert!(voters.contains("3000@localhost:23904 is named"), "{voters}");
+    assert!(
+        voters.contains("process.roles=broker,controller"),
+        "{voters}"
+    );
+    let servers = warning(&format!(
+        "{broker}controller.quorum.bootstrap.servers=a:9093,b:9093\n"
+    ));
+    assert!(servers.unwrap().contains("a:9093, b:9093 are named"));
+
+    let both = "process.roles=broker,controller\nnode.id=1\ncontroller.listener.names=C\n\
+                listeners=PLAINTEXT://:9092,C://:9093\n\
+                listener.security.protocol.map=PLAINTEXT:PLAINTEXT,C:PLAINTEXT\n";
+    let among = "controller.quorum.voters=1@a:9093,2@b:9093\n";
+    let among = warning(&format!("{both}{among}")).unwrap();
+    assert!(among.contains("2@b:9093 is named") && !among.contains("1@a"));
+    let elsewhere = "controller.quorum.bootstrap.servers=b:9093\n";
+    assert!(warning(&format!("{both}{elsewhere}")).is_some());
+}
+
+/// The properties that Kafka ships for a single node describe just what forebay does.
+#[test]
+fn a_quorum_of_one_is_not_warned_of() {
+    let both = "process.roles=broker,controller\nnode.id=1\ncontroller.listener.names=C\n\
+                listeners=PLAINTEXT://:9092,C://:9093\n\
+                advertised.listeners=PLAINTEXT://node-1:9092\n\
+                listener.security.protocol.map=PLAINTEXT:PLAINTEXT,C:PLAINTEXT\n";
+    for quorum in [
+        "",
+        "controller.quorum.voters=1@anywhere:9093\n",
+        "controller.quorum.bootstrap.servers=localhost:9093\n",
+        "controller.quorum.bootstrap.servers=node-1:9093\n",
+    ] {
+        let config = load(&format!("{both}{quorum}"), &[], &[]).unwrap();
+        assert_eq!(config.lone_quorum_warning(), None, "{quorum}");
+    }
+}
