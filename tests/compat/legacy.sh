@@ -31,8 +31,10 @@ legacy_kcat() {
 legacy_python() {
   local here venv=${XDG_CACHE_HOME:-$HOME/.cache}/forebay-compat/legacy-python
   here=$(dirname "${BASH_SOURCE[0]}")
-  if [[ ! -x $venv/bin/python ]]; then
-    if ! { python3 -m venv "$venv" && "$venv/bin/pip" -q install kafka-python==2.0.6 python-snappy lz4; } >&2; then
+  # xxhash: before 0.10 a frame of LZ4 has a checksum of its own kind.
+  if ! "$venv/bin/python" -c 'import kafka, lz4, snappy, xxhash' 2> /dev/null; then
+    if ! { python3 -m venv "$venv" \
+      && "$venv/bin/pip" -q install kafka-python==2.0.6 python-snappy lz4 xxhash; } >&2; then
       rm -rf "$venv"
       skip "kafka-python as of $1: it cannot be installed"
       return
