@@ -43,7 +43,8 @@ pub struct NodePlan {
     pub config: Arc<BrokerConfig>,
     /// The cluster's id for an empty data directory; a random one where there is none.
     pub cluster_id: Option<String>,
-    /// Feature levels for a new cluster; Kafka's newest where there are none.
+    /// Feature levels for a new cluster; the newest that are served where there are none. Higher
+    /// ones come down to those.
     pub features: Option<Vec<FeatureLevel>>,
     /// Which bug to run with, for tests of the tests.
     pub planted: Planted,
@@ -379,7 +380,8 @@ async fn start_controller(
     Ok(controller)
 }
 
-/// Gives a new cluster its feature levels.
+/// Gives a new cluster its feature levels, and takes those away that this release does not serve:
+/// the cluster may have been made by a release or a choice that promised more.
 async fn bootstrap(
     broker: &Broker,
     controller: &Controller,
@@ -398,6 +400,17 @@ async fn bootstrap(
             (changes, ())
         })
         .await?;
+    let lowered = controller
+        .decide(broker, move |image, _random| {
+            let changes = decide::lower_unserved(image);
+            (changes.clone(), changes)
+        })
+        .await?;
+    for change in lowered {
+        if let Change::FeatureLevel { name, level } = change {
+            tracing::warn!(feature = %name, level, "lowered to the level that this release serves");
+        }
+    }
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use base::NodeId;
 
 use crate::address::{Address, Voter};
 use crate::error::{ConfigError, ConfigErrors};
+use crate::group::check_group_defaults;
 use crate::limits::{LOG_DIRS_MAX, VOTERS_MAX};
 use crate::listener::{Advertised, Listener, ListenerTexts, parse_protocol_map};
 use crate::reader::Reader;
@@ -208,6 +209,7 @@ impl BrokerConfig {
             Some("json") => LogFormat::Json,
             _ => LogFormat::Text,
         };
+        check_group_defaults(&settings, &mut errors);
         if let Some(network) = &network {
             check_roles(&node, network, &mut errors);
         }

@@ -4,6 +4,10 @@
 //! `log.retention.ms` is not, Kafka calls a topic's `retention.ms` a default; here it comes from
 //! the file, with the key that was set as its synonym. The same holds for the other keys in two
 //! units.
+//!
+//! forebay's own keys of a topic are listed where they are set, as Kafka's internal ones are:
+//! programs that know Kafka's keys take a list of a topic's for those, and copy them to other
+//! clusters or look each up. Asked for by name they are told always.
 
 use std::collections::BTreeMap;
 
@@ -45,6 +49,8 @@ pub struct Entry {
     pub kind: Kind,
     /// What the key governs and what forebay does with it.
     pub documentation: String,
+    /// Whether it is told to those who ask for no key by name.
+    pub listed: bool,
 }
 
 /// What is described.
@@ -137,7 +143,10 @@ fn describe_family(
         .keys()
         .filter(|key| !key.internal || overrides.contains_key(key.name));
     visible
-        .map(|key| resource_entry(settings, family, key, overrides))
+        .map(|key| Entry {
+            listed: !key.is_own() || overrides.contains_key(key.name),
+            ..resource_entry(settings, family, key, overrides)
+        })
         .collect()
 }
 
@@ -255,6 +264,7 @@ fn entry(
         synonyms,
         kind: key.kind,
         documentation: key.documentation(),
+        listed: true,
     }
 }
 

@@ -1,18 +1,17 @@
 //! Feature levels: what a cluster as a whole has switched on (KIP-584, KIP-1022).
 //!
-//! The ranges are those of Kafka 4.4; levels still in development there are not offered.
+//! The names and ranges are those of Kafka 4.4; levels still in development there are left out.
+//! Which of them this release serves is told by the `metadata` room.
 
-/// A feature with the levels that this node supports.
+/// A feature with the levels that Kafka has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Feature {
     /// Its name.
     pub name: &'static str,
-    /// The lowest level supported.
+    /// The lowest level.
     pub level_min: i16,
-    /// The highest level supported.
+    /// The highest level.
     pub level_max: i16,
-    /// The metadata.version from which each level above zero is on in a new cluster.
-    pub on_from: &'static [i16],
 }
 
 /// A level of metadata.version and the name of the release that brought it.
@@ -33,43 +32,36 @@ pub const FEATURES: &[Feature] = &[
         name: METADATA_VERSION,
         level_min: 7,
         level_max: 33,
-        on_from: &[],
     },
     Feature {
         name: "kraft.version",
         level_min: 0,
         level_max: 1,
-        on_from: &[21],
     },
     Feature {
         name: "transaction.version",
         level_min: 0,
         level_max: 2,
-        on_from: &[24, 24],
     },
     Feature {
         name: "group.version",
         level_min: 0,
         level_max: 1,
-        on_from: &[22],
     },
     Feature {
         name: "eligible.leader.replicas.version",
         level_min: 0,
         level_max: 1,
-        on_from: &[26],
     },
     Feature {
         name: "share.version",
         level_min: 0,
         level_max: 2,
-        on_from: &[28, 31],
     },
     Feature {
         name: "streams.version",
         level_min: 0,
         level_max: 1,
-        on_from: &[29],
     },
 ];
 
@@ -293,42 +285,6 @@ pub fn metadata_version_name(level: i16) -> Option<&'static str> {
         .iter()
         .find(|version| version.level == level)
         .map(|version| version.name)
-}
-
-impl Feature {
-    /// The level that a new cluster of this metadata.version starts with.
-    #[must_use]
-    pub fn level_at(&self, metadata_version: i16) -> i16 {
-        if self.name == METADATA_VERSION {
-            return metadata_version;
-        }
-        let on = self
-            .on_from
-            .iter()
-            .filter(|from| **from <= metadata_version)
-            .count();
-        i16::try_from(on).unwrap_or(self.level_max)
-    }
-}
-
-/// Every feature at the level that a new cluster starts with, where `chosen` does not say another.
-#[must_use]
-pub fn initial_levels(chosen: &[FeatureLevel]) -> Vec<FeatureLevel> {
-    let chosen_for = |name: &str| {
-        chosen
-            .iter()
-            .find(|choice| choice.feature.name == name)
-            .map(|choice| choice.level)
-    };
-    let latest = METADATA_VERSIONS.last().map_or(0, |version| version.level);
-    let metadata_version = chosen_for(METADATA_VERSION).unwrap_or(latest);
-    FEATURES
-        .iter()
-        .map(|feature| FeatureLevel {
-            feature,
-            level: chosen_for(feature.name).unwrap_or_else(|| feature.level_at(metadata_version)),
-        })
-        .collect()
 }
 
 /// Parses `name=level,name=level`, as the variable `FOREBAY_FEATURES` holds them; metadata.version

@@ -1,14 +1,16 @@
 //! What no single key of a group can know: the bounds that the brokers set, and each other.
 //!
 //! A group's key falls back to a broker key such as `group.consumer.session.timeout.ms`; the bounds
-//! are that broker key with `min` or `max` behind its second word, where there are such keys.
+//! are that broker key with `min` or `max` behind its second word, where there are such keys. The
+//! broker's own values keep to them too, else it does not start. Bounds may be changed after a
+//! group was given its values: those are stored as they were, and count as far as the bounds go.
 
 use std::collections::BTreeMap;
 
 use crate::error::ConfigError;
 use crate::key::Key;
 use crate::keys::Family;
-use crate::settings::Settings;
+use crate::settings::{Settings, find_broker_key};
 
 /// Checks the settings of a group against the bounds of a node with these settings (KIP-848,
 /// KIP-932, KIP-1071).
@@ -33,6 +35,68 @@ pub fn check_group(
     ["consumer", "share", "streams"]
         .into_iter()
         .try_for_each(|kind| check_heartbeat(settings, overrides, kind))
+}
+
+/// The value of a group's key that counts under the bounds of a node with these settings.
+#[must_use]
+pub fn within_bounds(settings: &Settings, name: &str, value: i64) -> i64 {
+    let broker_key = Family::Group
+        .find(name)
+        .and_then(|key| key.fallbacks.first());
+    let limit = |word| number(settings, bound_key(broker_key?, word)?.name);
+    let raised = limit("min").map_or(value, |min| value.max(min));
+    limit("max").map_or(raised, |max| raised.min(max))
+}
+
+/// Checks a broker's own values for its groups against the bounds that it sets for them, and these
+/// against each other.
+pub(crate) fn check_group_defaults(settings: &Settings, errors: &mut Vec<ConfigError>) {
+    for key in Family::Group.keys() {
+        let Some(broker_key) = key.fallbacks.first().and_then(|name| find_broker_key(name)) else {
+            continue;
+        };
+        let Some(value) = number(settings, broker_key.name) else {
+            continue;
+        };
+        let [min, max] = ["min", "max"].map(|word| bound_key(broker_key.name, word));
+        let reach = max.and_then(|max| Some((max, number(settings, max.name)?)));
+        let checks = [
+            check_bound(settings, broker_key, value, min, true),
+            check_bound(settings, broker_key, value, max, false),
+            reach.map_or(Ok(()), |(max, reach)| {
+                check_bound(settings, max, reach, min, true)
+            }),
+        ];
+        errors.extend(checks.into_iter().filter_map(Result::err));
+    }
+    for kind in ["consumer", "share", "streams"] {
+        let names = ["session.timeout.ms", "heartbeat.interval.ms"];
+        let [session, heartbeat] = names.map(|rest| {
+            let key = find_broker_key(&format!("group.{kind}.{rest}"))?;
+            Some((key.name, number(settings, key.name)?))
+        });
+        if let (Some((session, session_ms)), Some((heartbeat, heartbeat_ms))) = (session, heartbeat)
+            && session_ms <= heartbeat_ms
+        {
+            errors.push(ConfigError::Conflict {
+                key: heartbeat,
+                explanation: format!(
+                    "{heartbeat_ms} must be less than {session}, which is {session_ms}"
+                ),
+            });
+        }
+    }
+    let [classic_min, classic_max] = [
+        "group.min.session.timeout.ms",
+        "group.max.session.timeout.ms",
+    ]
+    .map(find_broker_key);
+    if let Some(max) = classic_max
+        && let Some(reach) = number(settings, max.name)
+    {
+        let checked = check_bound(settings, max, reach, classic_min, true);
+        errors.extend(checked.err());
+    }
 }
 
 /// `group.consumer.session.timeout.ms` with the word behind `consumer`, if there is such a key.

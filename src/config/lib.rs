@@ -46,9 +46,9 @@ pub use error::{ConfigError, ConfigErrors, LineProblem};
 pub use explain::{Explanation, Row, explain, print_config};
 pub use features::{
     FEATURES, Feature, FeatureError, FeatureLevel, METADATA_VERSION, METADATA_VERSIONS,
-    MetadataVersion, find_feature, initial_levels, metadata_version_name, parse_features,
+    MetadataVersion, find_feature, metadata_version_name, parse_features,
 };
-pub use group::check_group;
+pub use group::{check_group, within_bounds};
 pub use key::{Difference, Importance, Key, Kind, Reason, Scope, Status};
 pub use keys::Family;
 pub use listener::{Advertised, Listener, SecurityProtocol};

@@ -59,7 +59,7 @@ impl GroupsConfig {
         };
         let overrides = groups
             .iter()
-            .map(|(group, keys)| (group.clone(), consumer.overridden(keys)))
+            .map(|(group, keys)| (group.clone(), consumer.overridden(settings, keys)))
             .collect();
         Self {
             session_timeout_ms_min: whole_i32(settings, "group.min.session.timeout.ms"),
@@ -91,11 +91,12 @@ impl GroupsConfig {
 }
 
 impl GroupSettings {
-    fn overridden(mut self, keys: &BTreeMap<String, String>) -> Self {
-        // Values passed their keys' rules when they were set; what does not parse is not ours.
+    fn overridden(mut self, settings: &Settings, keys: &BTreeMap<String, String>) -> Self {
+        // Values passed their keys' rules when they were set; what does not parse is not ours. The
+        // node's bounds may have come closer since.
         let number = |key: &str| {
-            keys.get(key)
-                .and_then(|value| value.trim().parse::<i32>().ok())
+            let value = keys.get(key)?.trim().parse::<i64>().ok()?;
+            i32::try_from(config::within_bounds(settings, key, value)).ok()
         };
         let duration = |value: i32| Duration::from_millis(u64::try_from(value).unwrap_or(0));
         if let Some(value) = number("consumer.session.timeout.ms") {

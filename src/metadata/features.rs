@@ -1,6 +1,9 @@
-//! The features this release knows, with the levels it can work at (KIP-584).
+//! The features that this release serves, with the levels it can work at (KIP-584).
 //!
-//! Levels and defaults are those of Kafka 4.4, so that clients see what they see there.
+//! Clients act on what is finalised: with `transaction.version` 2 they end transactions in another
+//! way, with `share.version` they join share groups. So a feature that is not served is left out,
+//! as Kafka leaves out those that it has at level zero alone, and none is ever finalised above what
+//! stands here. Levels mean what they mean in Kafka 4.4.
 
 use crate::change::Change;
 
@@ -32,15 +35,13 @@ pub(crate) const METADATA_VERSION: &str = "metadata.version";
 /// The feature that says how the quorum's voters change (KIP-853).
 pub(crate) const KRAFT_VERSION: &str = "kraft.version";
 
-/// Every feature, by name.
+/// Every feature that is served, by name.
 pub const FEATURES: &[Feature] = &[
     feature("eligible.leader.replicas.version", 0, 1, 1),
     feature("group.version", 0, 1, 1),
-    feature(KRAFT_VERSION, 0, 1, 1),
+    // The voters are fixed, which is what level zero says (KIP-853).
+    feature(KRAFT_VERSION, 0, 0, 0),
     feature(METADATA_VERSION, 7, 33, 33),
-    feature("share.version", 0, 2, 2),
-    feature("streams.version", 0, 1, 1),
-    feature("transaction.version", 0, 2, 2),
 ];
 
 impl Feature {
@@ -51,15 +52,12 @@ impl Feature {
     }
 }
 
-/// The first changes of a new cluster. `kraft.version` is left out: it is a control record of the
-/// quorum's log, not a metadata record (KIP-853).
+/// The first changes of a new cluster.
 #[must_use]
 pub fn bootstrap_changes() -> Vec<Change> {
     // The metadata version comes first, as Kafka's own tools expect it.
     let first = FEATURES.iter().filter(|f| f.name == METADATA_VERSION);
-    let rest = FEATURES
-        .iter()
-        .filter(|f| f.name != METADATA_VERSION && f.name != KRAFT_VERSION);
+    let rest = FEATURES.iter().filter(|f| f.name != METADATA_VERSION);
     first
         .chain(rest)
         .filter(|feature| feature.bootstrap > 0)

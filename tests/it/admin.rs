@@ -1,11 +1,14 @@
 //! What operators do to one node, through real sockets: whatever is changed counts at once, is told
 //! truly, and outlives a restart.
 
+use std::path::Path;
+
 use base::Uuid;
 use wire::alter_client_quotas::{self, AlterClientQuotasRequest};
 use wire::alter_configs::{self, AlterConfigsRequest};
 use wire::alter_partition_reassignments::AlterPartitionReassignmentsRequest;
 use wire::alter_replica_log_dirs::AlterReplicaLogDirsRequest;
+use wire::api_versions::ApiVersionsRequest;
 use wire::delete_records::{self, DeleteRecordsRequest};
 use wire::describe_client_quotas::DescribeClientQuotasRequest;
 use wire::describe_configs::{self, DescribeConfigsRequest};
@@ -252,6 +255,45 @@ fn features_change_their_levels() {
     assert_eq!(update(0, 2, false), 0);
     assert_eq!(update(0, 1, false), 0, "it is there already");
     assert_eq!(update(1, 1, false), 0);
+}
+
+/// A data directory may promise what this release does not serve, say share groups or the second
+/// protocol of transactions; clients that go by the promise would ask for it in vain.
+#[test]
+fn promises_of_older_directories_are_taken_back() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let folder = folder.join(format!("it-{}-promises", std::process::id()));
+    let Some(mut server) = Server::without_start("admin-promises", &folder, &[]) else {
+        return;
+    };
+    let levels = "metadata.version=30,group.version=1,share.version=1,transaction.version=2";
+    server.set_variable("FOREBAY_FEATURES", levels);
+    server.start();
+    let expected = [
+        ("group.version".to_owned(), 1),
+        ("metadata.version".to_owned(), 30),
+    ];
+    assert_eq!(finalised(&mut server.connect()), expected);
+    assert_eq!(server.log().matches("lowered").count(), 2);
+    server.kill();
+    server.start();
+    assert_eq!(finalised(&mut server.connect()), expected);
+    assert_eq!(server.log().matches("lowered").count(), 2, "once is enough");
+}
+
+fn finalised(connection: &mut Connection) -> Vec<(String, i16)> {
+    let request = ApiVersionsRequest {
+        client_software_name: "it".into(),
+        client_software_version: "1".into(),
+        cluster_id: None,
+        node_id: -1,
+    };
+    let answer = connection.ask(&request);
+    let response = answer.read::<ApiVersionsRequest<'_>>();
+    let features = response.finalized_features.iter();
+    features
+        .map(|feature| (feature.name.to_string(), feature.max_version_level))
+        .collect()
 }
 
 /// Limits are kept in the metadata log, so they outlive the process.

@@ -25,6 +25,7 @@ pub(crate) struct Server {
     folder: PathBuf,
     address: SocketAddr,
     settings: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 /// Tests that load the machine take turns, so that their figures mean something.
@@ -42,6 +43,7 @@ impl Server {
                 folder: PathBuf::new(),
                 address: text.to_socket_addrs().unwrap().next().unwrap(),
                 settings: Vec::new(),
+                environment: Vec::new(),
             },
             Err(_) => Self::own(name, &[]).unwrap(),
         }
@@ -71,7 +73,13 @@ impl Server {
             folder: folder.to_path_buf(),
             address: free_address(),
             settings: settings.iter().map(|text| (*text).to_owned()).collect(),
+            environment: Vec::new(),
         })
+    }
+
+    /// Sets a variable of the process's environment, from its next start on.
+    pub(crate) fn set_variable(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Starts the process on the directory as it is, and does not wait.
@@ -112,6 +120,7 @@ impl Server {
             command.arg("--set").arg(setting);
         }
         command
+            .envs(self.environment.iter().cloned())
             .current_dir(&self.folder)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())

@@ -3,7 +3,7 @@
 //! Data only: what each row means is told in `key.rs`. Names, types, defaults and rules are
 //! Kafka's, except where a row says `unlike_kafka`.
 
-use crate::key::{Importance, Key, Kind};
+use crate::key::{Importance, Key, Kind, Reason};
 use crate::rule::Rule;
 
 /// The rows of this theme.
@@ -19,6 +19,7 @@ pub(crate) const KEYS: &[Key] = &[
     )
     .falls_back_to(&["group.consumer.assignor.offload.enable"])
     .internal()
+    .because(Reason::OneThreadPerCore)
     .doc("Whether this consumer group's assignments are computed beside the coordinator."),
     Key::new("consumer.heartbeat.interval.ms", Kind::Int, Some("5000"))
         .rule(Rule::AtLeast(1))

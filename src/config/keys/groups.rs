@@ -427,6 +427,7 @@ pub(crate) const KEYS: &[Key] = &[
     )
     .dynamic(Scope::Cluster)
     .internal()
+    .because(Reason::OneThreadPerCore)
     .doc("Whether assignments of consumer groups are computed beside the coordinator."),
     Key::new("group.share.session.timeout.ms", Kind::Int, Some("45000"))
         .rule(Rule::AtLeast(1))

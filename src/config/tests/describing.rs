@@ -94,6 +94,7 @@ fn row(entry: &Entry) -> String {
 fn check(golden: &str, config: &BrokerConfig, resource: Resource<'_>, excepted: &[&str]) {
     let ours: BTreeMap<String, String> = describe(&config.settings, resource)
         .iter()
+        .filter(|entry| entry.listed)
         .map(|entry| (entry.name.clone(), row(entry)))
         .collect();
     let mut theirs = BTreeMap::new();
@@ -113,7 +114,8 @@ fn check(golden: &str, config: &BrokerConfig, resource: Resource<'_>, excepted: 
         }
     }
     for name in ours.keys() {
-        let is_expected = name.starts_with("forebay.") || NEW_IN_4_4.contains(&name.as_str());
+        let is_own = name.starts_with("forebay.") && matches!(resource, Resource::Broker);
+        let is_expected = is_own || NEW_IN_4_4.contains(&name.as_str());
         if !theirs.contains_key(name.as_str()) && !is_expected {
             problems.push(format!("unknown to kafka: {name}"));
         }
@@ -275,4 +277,22 @@ fn a_lone_node_reports_one_replica_of_internal_topics() {
     assert_eq!(value(&member).value.as_deref(), Some("3"));
     let set = load("offsets.topic.replication.factor=2\n", &[], &[]).unwrap();
     assert_eq!(value(&set).value.as_deref(), Some("2"));
+}
+
+/// Programs that know Kafka's keys take everything listed for a topic for those, and mirror them to
+/// clusters that would refuse ours.
+#[test]
+fn own_keys_of_a_topic_are_listed_where_they_are_set() {
+    let config = load("", &[], &[]).unwrap();
+    let own = |set: &BTreeMap<String, String>| {
+        let entries = describe(&config.settings, Resource::Topic(set)).into_iter();
+        let mut own = entries.filter(|entry| entry.name == "forebay.ack.durability");
+        own.next().unwrap()
+    };
+    let unset = own(&map(&[]));
+    assert!(!unset.listed);
+    assert_eq!(unset.value.as_deref(), Some("device"), "told by name");
+    assert!(own(&map(&[("forebay.ack.durability", "memory")])).listed);
+    let broker = describe(&config.settings, Resource::Broker);
+    assert!(broker.iter().all(|entry| entry.listed));
 }

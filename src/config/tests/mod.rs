@@ -3,6 +3,7 @@
 
 mod describing;
 mod features;
+mod groups;
 mod loading;
 mod properties;
 mod tables;

@@ -3,6 +3,7 @@
 //! Story: whoever can connect can send anything, and whoever had the disk before us can have
 //! written anything. The right answer is an error, in bounded time and memory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,9 @@ use super::seeds;
 use super::world::{World, config};
 use crate::{
     Answer, Ask, CommitPartition, CommitTopic, DeleteGroupAsk, DescribeGroupAsk, FetchTopic,
-    Groups, HeartbeatAsk, JoinAsk, JoinProtocol, LeaveAsk, LeavingMember, ListGroupsAsk,
-    OffsetCommitAsk, OffsetDeleteAsk, OffsetFetchAsk, Opaque, Planted, Record, SyncAsk,
+    Groups, GroupsConfig, HeartbeatAsk, JoinAsk, JoinProtocol, LeaveAsk, LeavingMember,
+    ListGroupsAsk, OffsetCommitAsk, OffsetDeleteAsk, OffsetFetchAsk, Opaque, Planted, Record,
+    SyncAsk,
 };
 
 fn join(group: &str, member: &str, bytes: usize) -> JoinAsk {
@@ -492,4 +494,22 @@ fn five_hundred_members_rebalance() {
         }
         assert_eq!(assigned, 500);
     }
+}
+
+/// The operator may have drawn the bounds closer since a group was given its settings.
+#[test]
+fn stored_settings_count_within_the_nodes_bounds() {
+    let stored = [
+        ("consumer.session.timeout.ms", "90000"),
+        ("consumer.heartbeat.interval.ms", "1"),
+        ("consumer.assignment.interval.ms", "2000"),
+    ];
+    let stored = stored.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let groups = BTreeMap::from([("g".to_owned(), BTreeMap::from(stored))]);
+    let config = GroupsConfig::new(&config::Settings::default(), &groups);
+    let own = config.consumer_settings("g");
+    assert_eq!(own.session_timeout, Duration::from_secs(60));
+    assert_eq!(own.heartbeat_interval_ms, 5_000);
+    assert_eq!(own.assignment_interval, Duration::from_secs(2));
+    assert_eq!(config.consumer_settings("other"), config.consumer);
 }

@@ -1,6 +1,7 @@
 //! UpdateFeatures: which level of each feature the cluster works at (KIP-584).
 //!
-//! Invariant: no level is finalised that a registered broker cannot work at.
+//! Invariant: no level is finalised that a registered broker cannot work at, nor one above what
+//! this release serves.
 
 use crate::change::Change;
 use crate::features::{Feature, KRAFT_VERSION, METADATA_VERSION};
@@ -50,6 +51,22 @@ pub fn update_features(image: &Image, updates: &[FeatureUpdate]) -> Result<Vec<C
     Ok(changes)
 }
 
+/// Decides that every feature that is finalised above what this release serves comes down to that,
+/// or goes. Nothing was ever stored by the level that goes, since nothing served it. The version of
+/// the metadata stays: records of a later one would not have been read.
+#[must_use]
+pub fn lower_unserved(image: &Image) -> Vec<Change> {
+    let finalised = image.features().iter();
+    let unserved = finalised.filter_map(|(name, level)| {
+        let served = Feature::find(name).map_or(0, |feature| feature.max);
+        (name != METADATA_VERSION && *level > served).then(|| Change::FeatureLevel {
+            name: name.clone(),
+            level: served,
+        })
+    });
+    unserved.collect()
+}
+
 /// What every refusal begins with, since one refusal stops all updates.
 const PREFIX: &str =
     "The update failed for all features since the following feature had an error: ";
@@ -66,13 +83,17 @@ fn check(image: &Image, update: &FeatureUpdate) -> Result<(), Refusal> {
     if update.upgrade == UpgradeKind::Unknown {
         return refuse("The controller does not support the given upgrade type.");
     }
-    let Some(feature) = Feature::find(name) else {
-        return refuse("This feature is not known here.");
-    };
     let removes = level == 0 && name != METADATA_VERSION;
-    if !removes && (level < feature.min || level > feature.max) {
-        let (min, max) = (feature.min, feature.max);
-        return refuse(&format!("Only versions {min}-{max} are supported here."));
+    match Feature::find(name) {
+        Some(feature) if !removes && (level < feature.min || level > feature.max) => {
+            let (min, max) = (feature.min, feature.max);
+            return refuse(&format!("Only versions {min}-{max} are supported here."));
+        }
+        Some(_) => {}
+        // One that is only not served here is off already.
+        None if removes && config::find_feature(name).is_some() => return Ok(()),
+        None if removes => return refuse(&format!("Feature {name} not found.")),
+        None => return refuse("This release does not support this feature."),
     }
     let current = image.feature_level(name);
     if name == KRAFT_VERSION && level != current {

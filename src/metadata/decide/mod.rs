@@ -26,7 +26,7 @@ pub use create_partitions::{NewPartitions, create_partitions};
 pub use create_topics::{CreatedTopic, Creation, NewTopic, TopicDefaults, create_topics};
 pub use delete_topics::{Deletion, TopicSelector, delete_topics};
 pub use elections::{ElectionKind, elect_leader};
-pub use features::{FeatureUpdate, UpgradeKind, update_features};
+pub use features::{FeatureUpdate, UpgradeKind, lower_unserved, update_features};
 pub use leadership::{begin_shutdown, fence_broker, unfence_broker};
 pub use names::validate_topic_name;
 pub use producers::{PRODUCER_ID_BLOCK_SIZE, ProducerIdBlock, allocate_producer_ids};

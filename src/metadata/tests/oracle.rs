@@ -4,9 +4,9 @@
 use super::cluster;
 use crate::decide::{
     FeatureUpdate, NewPartitions, NewTopic, TopicDefaults, TopicSelector, UpgradeKind,
-    create_partitions, create_topics, delete_topics, update_features,
+    create_partitions, create_topics, delete_topics, lower_unserved, update_features,
 };
-use crate::{Image, Refusal};
+use crate::{Change, Image, Refusal};
 use base::{ErrorCode, NodeId, Random, Uuid};
 
 const DEFAULTS: TopicDefaults = TopicDefaults {
@@ -230,7 +230,7 @@ fn names_within_one_request() {
     }
     let removed = after.topic("x.y").unwrap().id;
     after
-        .apply_all(&[crate::Change::RemoveTopic { id: removed }])
+        .apply_all(&[Change::RemoveTopic { id: removed }])
         .unwrap();
     assert_eq!(after.topics().colliding_with("x.y"), Some("x_y"));
 }
@@ -328,13 +328,18 @@ fn feature_updates_fail_like_kafkas() {
     assert_eq!(update("nope", 1, UpgradeKind::Upgrade), invalid);
     assert_eq!(update("group.version", 7, UpgradeKind::Upgrade), invalid);
     assert_eq!(update("group.version", -1, UpgradeKind::Upgrade), invalid);
+    assert_eq!(update("nope", 0, UpgradeKind::SafeDowngrade), invalid);
+    // Kafka has these; they are not served here, so they can only stay off.
+    for unserved in ["transaction.version", "share.version", "streams.version"] {
+        assert_eq!(update(unserved, 1, UpgradeKind::Upgrade), invalid);
+        let off = update(unserved, 0, UpgradeKind::SafeDowngrade);
+        assert_eq!(off, ErrorCode::None);
+    }
+    assert_eq!(update("kraft.version", 1, UpgradeKind::Upgrade), invalid);
     assert_eq!(
-        update("transaction.version", 1, UpgradeKind::Upgrade),
-        invalid
-    );
-    assert_eq!(
-        update("transaction.version", 1, UpgradeKind::SafeDowngrade),
-        ErrorCode::None
+        update("group.version", 0, UpgradeKind::Upgrade),
+        invalid,
+        "down needs permission"
     );
     assert_eq!(
         update("metadata.version", 25, UpgradeKind::SafeDowngrade),
@@ -352,4 +357,30 @@ fn feature_updates_fail_like_kafkas() {
         update("group.version", 0, UpgradeKind::SafeDowngrade),
         ErrorCode::None
     );
+}
+
+/// A data directory may have been made when more was promised than was served; clients that went
+/// by it would ask for what nobody answers.
+#[test]
+fn what_is_not_served_comes_down() {
+    let mut image = cluster(1);
+    assert_eq!(lower_unserved(&image), [], "a new cluster promises nothing");
+    let level = |name: &str, level| Change::FeatureLevel {
+        name: name.to_owned(),
+        level,
+    };
+    let promised = [
+        level("group.version", 1),
+        level("share.version", 2),
+        level("streams.version", 1),
+        level("transaction.version", 2),
+    ];
+    image.apply_all(&promised).unwrap();
+    let lowered = lower_unserved(&image);
+    let off = ["share.version", "streams.version", "transaction.version"];
+    assert_eq!(lowered, off.map(|name| level(name, 0)));
+    image.apply_all(&lowered).unwrap();
+    assert_eq!(lower_unserved(&image), [], "once is enough");
+    assert_eq!(image.feature_level("group.version"), 1);
+    assert_eq!(image.feature_level("metadata.version"), 33);
 }

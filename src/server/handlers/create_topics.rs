@@ -103,7 +103,8 @@ fn success<'a>(
     validate_only: bool,
 ) -> CreatableTopicResult<'a> {
     let described = config::describe(settings, config::Resource::Topic(&created.configs));
-    let configs = described.into_iter().map(|entry| CreatableTopicConfigs {
+    let listed = described.into_iter().filter(|entry| entry.listed);
+    let configs = listed.map(|entry| CreatableTopicConfigs {
         name: Cow::Owned(entry.name),
         value: entry.value.map(Cow::Owned),
         read_only: entry.read_only,

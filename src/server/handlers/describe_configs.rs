@@ -1,7 +1,7 @@
 //! DescribeConfigs (key 32), versions 0-4: every key of a topic, broker, group or subscription
 //! with its value, where that comes from, and what it means.
 //!
-//! Null or no keys ask for all. A resource that cannot be described has its own error; the others
+//! Null or no keys ask for all, except those that are told by name alone. A resource that cannot be described has its own error; the others
 //! are described all the same.
 //!
 //! Deviations from Apache Kafka: broker loggers (KIP-412) are described as none, since levels of
@@ -87,7 +87,8 @@ impl Describer<'_> {
             }
         };
         let keys = asked.configuration_keys.as_deref().unwrap_or(&[]);
-        let wanted = |entry: &Entry| keys.is_empty() || keys.iter().any(|key| *key == entry.name);
+        let is_named = |entry: &Entry| keys.iter().any(|key| *key == entry.name);
+        let wanted = |entry: &Entry| (keys.is_empty() && entry.listed) || is_named(entry);
         let entries = entries.into_iter().filter(wanted);
         result.configs = entries.map(|entry| self.described(entry)).collect();
         result

@@ -27,8 +27,30 @@ fn version_3_leaves_out_features_from_level_zero() {
             .collect()
     };
     assert_eq!(names(3), [("metadata.version".to_owned(), 7)]);
-    assert_eq!(names(4).len(), 7);
-    assert!(names(4).contains(&("transaction.version".to_owned(), 0)));
+    assert!(names(4).contains(&("group.version".to_owned(), 0)));
+}
+
+/// Clients act on what is finalised: the Java client ends transactions in another way from
+/// transaction.version 2 on, and joins share groups where share.version is on.
+#[test]
+fn only_what_is_served_is_promised() {
+    let image = cluster(1, &[]);
+    let response = served(&image, 4, true);
+    let finalised: Vec<(&str, i16)> = response
+        .finalized_features
+        .iter()
+        .map(|one| (&*one.name, one.max_version_level))
+        .collect();
+    let expected = [
+        ("eligible.leader.replicas.version", 1),
+        ("group.version", 1),
+        ("metadata.version", 33),
+    ];
+    assert_eq!(finalised, expected);
+    for unserved in ["share.version", "streams.version", "transaction.version"] {
+        let mut features = response.supported_features.iter();
+        assert!(features.all(|feature| feature.name != unserved));
+    }
 }
 
 /// librdkafka before 2.11 gives up on brokers whose first Produce version is above zero.
