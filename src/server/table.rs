@@ -73,10 +73,10 @@ pub static API_TABLE: &[ApiRow] = &[
     row(ApiKey::OffsetForLeaderEpoch, 0, 4, handlers::offset_for_leader_epoch::handle).legacy_below(2),
     row(ApiKey::DescribeConfigs, 0, 4, handlers::describe_configs::handle).legacy_below(1),
     row(ApiKey::AlterConfigs, 0, 2, handlers::alter_configs::handle),
-    row(ApiKey::AlterReplicaLogDirs, 1, 2, handlers::alter_replica_log_dirs::handle),
-    row(ApiKey::DescribeLogDirs, 1, 5, handlers::describe_log_dirs::handle),
+    row(ApiKey::AlterReplicaLogDirs, 0, 2, handlers::alter_replica_log_dirs::handle).legacy_below(1),
+    row(ApiKey::DescribeLogDirs, 0, 5, handlers::describe_log_dirs::handle).legacy_below(1),
     row(ApiKey::CreatePartitions, 0, 3, handlers::create_partitions::handle),
-    row(ApiKey::DeleteGroups, 0, 2, handlers::delete_groups::handle),
+    row(ApiKey::DeleteGroups, 0, 3, handlers::delete_groups::handle),
     row(ApiKey::ElectLeaders, 0, 2, handlers::elect_leaders::handle),
     row(ApiKey::IncrementalAlterConfigs, 0, 1, handlers::incremental_alter_configs::handle),
     row(ApiKey::AlterPartitionReassignments, 0, 1, handlers::alter_partition_reassignments::handle),
@@ -210,3 +210,7 @@ fn unsupported(correlation_id: i32) -> Answer {
     response.extend_from_slice(&base::ErrorCode::UnsupportedVersion.code().to_be_bytes());
     Answer::Now(vec![Part::Bytes(Bytes::from(response))])
 }
+
+#[cfg(test)]
+#[path = "tests/table_tests.rs"]
+mod tests;

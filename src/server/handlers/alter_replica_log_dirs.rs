@@ -1,11 +1,12 @@
-//! AlterReplicaLogDirs (key 34), versions 1-2: partitions move between directories of this node.
+//! AlterReplicaLogDirs (key 34), versions 0-2: partitions move between directories of this node.
 //!
 //! This node keeps its data in one directory, so a partition either is where it shall be already,
 //! or shall go where there is nothing: LOG_DIR_NOT_FOUND.
 //!
 //! Deviations from Apache Kafka: none known.
 //!
-//! - 1: first version of Kafka 4 (KIP-113, KIP-896)
+//! - 0: first layout (KIP-113); Kafka 4 dropped it (KIP-896)
+//! - 1: the same layout (KIP-219); the first version of Kafka 4
 //! - 2: flexible encoding (KIP-482)
 
 use std::borrow::Cow;

@@ -1,10 +1,11 @@
-//! DeleteGroups (key 42), versions 0-2: groups without members go, with their offsets.
+//! DeleteGroups (key 42), versions 0-3: groups without members go, with their offsets.
 //!
 //! Deviations from Apache Kafka: none known.
 //!
 //! - 0: first layout (KIP-229)
 //! - 1: the same layout (KIP-219)
 //! - 2: flexible encoding (KIP-482)
+//! - 3: the response gains error_message
 
 use std::borrow::Cow;
 
@@ -43,7 +44,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
             results.push(DeletableGroupResult {
                 group_id: Cow::Owned(group),
                 error_code: code_of(&deleted).code(),
-                error_message: None,
+                error_message: deleted.err().and_then(groups::text_of),
             });
         }
         question.encode(&DeleteGroupsResponse {

@@ -1,4 +1,4 @@
-//! DescribeLogDirs (key 35), versions 1-5: what lies in this node's log directories.
+//! DescribeLogDirs (key 35), versions 0-5: what lies in this node's log directories.
 //!
 //! A size is the bytes of a partition's segments as they will be read; the volume's numbers are the
 //! system's. Partitions that are asked for and are not here are left out.
@@ -6,7 +6,8 @@
 //! Deviations from Apache Kafka: a directory is named as in `log.dirs`, also where that is relative
 //! to the directory that the node was started in.
 //!
-//! - 1: first version of Kafka 4 (KIP-113, KIP-896)
+//! - 0: first layout (KIP-113); Kafka 4 dropped it (KIP-896)
+//! - 1: the same layout (KIP-219); the first version of Kafka 4
 //! - 2: flexible encoding (KIP-482)
 //! - 3: the response gains error_code
 //! - 4: the response gains the volume's total and usable bytes (KIP-827)
