@@ -27,30 +27,30 @@ use crate::server::{self, Server};
 use crate::topics::{self, Topic};
 
 /// A version that names topics by their names, in both commits and fetches.
-const BY_NAME_VERSION: i16 = 9;
+pub(crate) const BY_NAME_VERSION: i16 = 9;
 const SESSION_TIMEOUT_MS: i32 = 10_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A member in a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Member {
-    group: String,
-    id: String,
-    generation: i32,
-    leader: String,
+pub(crate) struct Member {
+    pub(crate) group: String,
+    pub(crate) id: String,
+    pub(crate) generation: i32,
+    pub(crate) leader: String,
     /// For the leader: everybody.
-    members: Vec<String>,
+    pub(crate) members: Vec<String>,
 }
 
 /// A group's name that no other run uses.
-fn group(stem: &str) -> String {
+pub(crate) fn group(stem: &str) -> String {
     let now = std::time::SystemTime::now();
     let since = now.duration_since(std::time::UNIX_EPOCH).unwrap();
     format!("{stem}-{}-{}", std::process::id(), since.as_nanos())
 }
 
 /// Waits until the group has a coordinator; its node.
-fn find_coordinator(connection: &mut Connection, group: &str) -> i32 {
+pub(crate) fn find_coordinator(connection: &mut Connection, group: &str) -> i32 {
     let begin = Instant::now();
     loop {
         let answer = connection.ask(&FindCoordinatorRequest {
@@ -112,7 +112,7 @@ fn receive_join(
 }
 
 /// A new member's id.
-fn new_member(connection: &mut Connection, group: &str) -> String {
+pub(crate) fn new_member(connection: &mut Connection, group: &str) -> String {
     let sent = send_join(connection, group, "");
     let (code, id) = receive_join(connection, group, sent).unwrap_err();
     assert_eq!(code, ErrorCode::MemberIdRequired);
@@ -120,13 +120,13 @@ fn new_member(connection: &mut Connection, group: &str) -> String {
     id
 }
 
-fn join(connection: &mut Connection, group: &str, id: &str) -> Member {
+pub(crate) fn join(connection: &mut Connection, group: &str, id: &str) -> Member {
     let sent = send_join(connection, group, id);
     receive_join(connection, group, sent).unwrap()
 }
 
 /// Brings everybody's assignment: each member's own id.
-fn send_sync(connection: &mut Connection, member: &Member) -> Sent {
+pub(crate) fn send_sync(connection: &mut Connection, member: &Member) -> Sent {
     let version = connection.newest::<SyncGroupRequest<'_>>();
     let assignments = member.members.iter();
     let assignments = assignments.map(|id| SyncGroupRequestAssignment {
@@ -145,7 +145,7 @@ fn send_sync(connection: &mut Connection, member: &Member) -> Sent {
     connection.send(version, &request)
 }
 
-fn receive_sync(connection: &mut Connection, sent: Sent) -> Result<Vec<u8>, ErrorCode> {
+pub(crate) fn receive_sync(connection: &mut Connection, sent: Sent) -> Result<Vec<u8>, ErrorCode> {
     let answer = connection.receive(sent);
     let response = answer.read::<SyncGroupRequest<'_>>();
     match ErrorCode::from_code(response.error_code) {
@@ -154,12 +154,12 @@ fn receive_sync(connection: &mut Connection, sent: Sent) -> Result<Vec<u8>, Erro
     }
 }
 
-fn sync(connection: &mut Connection, member: &Member) -> Vec<u8> {
+pub(crate) fn sync(connection: &mut Connection, member: &Member) -> Vec<u8> {
     let sent = send_sync(connection, member);
     receive_sync(connection, sent).unwrap()
 }
 
-fn heartbeat(connection: &mut Connection, member: &Member) -> ErrorCode {
+pub(crate) fn heartbeat(connection: &mut Connection, member: &Member) -> ErrorCode {
     let answer = connection.ask(&HeartbeatRequest {
         group_id: member.group.as_str().into(),
         generation_id: member.generation,
@@ -184,7 +184,7 @@ fn leave(connection: &mut Connection, member: &Member) -> ErrorCode {
     ErrorCode::from_code(response.members[0].error_code)
 }
 
-fn commit_request<'a>(
+pub(crate) fn commit_request<'a>(
     group: &'a str,
     member: Option<&'a Member>,
     topic: &'a Topic,
@@ -210,7 +210,7 @@ fn commit_request<'a>(
     }
 }
 
-fn codes(answer: &crate::connection::Answer) -> Vec<ErrorCode> {
+pub(crate) fn codes(answer: &crate::connection::Answer) -> Vec<ErrorCode> {
     let response = answer.read::<OffsetCommitRequest<'_>>();
     let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
     partitions
@@ -218,7 +218,7 @@ fn codes(answer: &crate::connection::Answer) -> Vec<ErrorCode> {
         .collect()
 }
 
-fn commit(
+pub(crate) fn commit(
     connection: &mut Connection,
     group: &str,
     member: Option<&Member>,
@@ -230,7 +230,12 @@ fn commit(
 }
 
 /// The committed offsets of partitions `0..count`; waits while the groups are being loaded.
-fn fetch(connection: &mut Connection, group: &str, topic: &Topic, count: i32) -> Vec<i64> {
+pub(crate) fn fetch(
+    connection: &mut Connection,
+    group: &str,
+    topic: &Topic,
+    count: i32,
+) -> Vec<i64> {
     let begin = Instant::now();
     loop {
         let wanted = OffsetFetchRequestTopics {
@@ -279,7 +284,7 @@ fn describe(connection: &mut Connection, group: &str) -> (String, usize) {
     (described.group_state.to_string(), described.members.len())
 }
 
-fn list(connection: &mut Connection) -> Vec<String> {
+pub(crate) fn list(connection: &mut Connection) -> Vec<String> {
     let answer = connection.ask(&ListGroupsRequest::default());
     let response = answer.read::<ListGroupsRequest<'_>>();
     assert_eq!(response.error_code, 0);

@@ -8,7 +8,8 @@
 //! `FOREBAY_IT_BOOTSTRAP=host:port` asks a broker that runs already, any Kafka broker, and skips
 //! the tests that must start and kill processes; `KILLS` is the number of rounds of the kill test;
 //! `SEED` replays a random test with the seed that it printed; `DRIP_SECONDS` is how long slow
-//! clients drip; `POWERCUT` names the disk of `power_cut.rs`.
+//! clients drip; `MANY_GROUPS` is how many groups the test of very many makes; `POWERCUT` names the
+//! disk of `power_cut.rs`.
 //!
 //! Start reading at `server.rs`, then `connection.rs`, then any test.
 
@@ -23,6 +24,7 @@
 
 mod acks;
 mod admin;
+mod bad_groups;
 mod bad_input;
 mod connection;
 mod fetching;
