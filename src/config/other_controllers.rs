@@ -16,15 +16,13 @@ impl BrokerConfig {
             return None;
         }
         Some(format!(
-            "NOT PART OF THE CONFIGURED CLUSTER: {} named as controllers, but this release joins \
-             no quorum of others. Node {} starts as a cluster of its own, whose topics and records \
-             no other node has. If that is what you want, set process.roles=broker,controller and \
-             remove controller.quorum.voters and controller.quorum.bootstrap.servers; if not, stop \
-             it and point clients at the cluster's own nodes",
-            match others.as_slice() {
-                [one] => format!("{one} is"),
-                more => format!("{} are", more.join(", ")),
-            },
+            "NOT PART OF THE CONFIGURED CLUSTER: the configuration names other controllers, {}, \
+             but this release joins no quorum of others. Node {} starts as a cluster of its own, \
+             whose topics and records no other node has. If that is what you want, set \
+             process.roles=broker,controller and remove controller.quorum.voters and \
+             controller.quorum.bootstrap.servers; if not, stop it and point clients at the \
+             cluster's own nodes",
+            others.join(", "),
             self.node.id,
         ))
     }
