@@ -15,6 +15,8 @@ pub(super) fn start(json: bool) {
         .unwrap_or_else(|_unset_or_wrong| EnvFilter::new(DEFAULT_FILTER));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A log that nobody reads any more must not stop the node.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     if json {

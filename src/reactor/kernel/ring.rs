@@ -107,6 +107,11 @@ impl Ring {
                 _ => panic!("the file ring refuses submissions: {error}"),
             }
         }
+        // The kernel may take fewer than it was given, as when it is short of memory.
+        if !self.uring.borrow_mut().submission().is_empty() {
+            self.queued.set(true);
+            self.submit_soon.notify();
+        }
         self.reap();
     }
 

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use base::CoreId;
@@ -91,7 +92,8 @@ fn allowed_processors() -> Vec<usize> {
 /// Runs `body` on each core until all of them have ended.
 ///
 /// # Errors
-/// `Unsupported` at once, before any thread starts, when the kernel lacks something.
+/// `Unsupported` at once, before any thread starts, when the kernel lacks something. `Panicked` as
+/// soon as any core breaks down, while the others still run: the process is to end then.
 pub fn run<F, T>(options: &Options, body: F) -> Result<(), StartError>
 where
     F: Fn(Core) -> T + Send + Sync + 'static,
@@ -101,7 +103,7 @@ where
     doctor::require().map_err(StartError::Unsupported)?;
     let processors = allowed_processors();
     let body = Arc::new(body);
-    let mut threads = Vec::new();
+    let (report, reports) = mpsc::channel();
     for index in 0..options.cores {
         let id = CoreId(u16::try_from(index).unwrap_or(u16::MAX));
         let placement = match processors.get(index) {
@@ -110,34 +112,43 @@ where
         };
         let frames = Pool::new(options.frames_bytes_max);
         let chunks = Pool::new(options.chunks_bytes_max);
-        let body = Arc::clone(&body);
-        let thread = LocalExecutorBuilder::new(placement)
-            .name(&format!("core-{id}"))
-            .io_memory(GLOMMIO_IO_MEMORY)
-            .preempt_timer(PREEMPT_AFTER)
-            .spawn(move || async move {
+        let (body, report) = (Arc::clone(&body), report.clone());
+        let core = move || {
+            run_core(placement, async move {
                 // `require` made the same ring a moment ago, so only exhaustion can refuse it.
                 let ring = match Ring::start() {
                     Ok(ring) => ring,
                     Err(error) => panic!("core {id} has no ring for its files: {error}"),
                 };
                 wake_every(WAKE_EVERY);
-                body(Core::from_kernel(
-                    KernelCore::new(id, frames, chunks, ring).into(),
-                ))
-                .await;
+                let core = KernelCore::new(id, frames, chunks, ring);
+                body(Core::from_kernel(core.into())).await;
                 end_blocking().await;
             })
-            .map_err(|error| StartError::Executor(error.to_string()))?;
-        threads.push((id, thread));
+        };
+        let thread = std::thread::Builder::new().name(format!("core-{id}"));
+        let spawned = thread.spawn(move || {
+            let ended = catch_unwind(AssertUnwindSafe(core));
+            let ended = ended.unwrap_or(Err(StartError::Panicked(id)));
+            // Nobody listens any more when another core has ended the process.
+            let _ = report.send(ended);
+        });
+        spawned.map_err(|error| StartError::Executor(error.to_string()))?;
     }
-    let mut result = Ok(());
-    for (id, thread) in threads {
-        if thread.join().is_err() && result.is_ok() {
-            result = Err(StartError::Panicked(id));
-        }
-    }
-    result
+    drop(report);
+    // The first core that fails ends all: the others would wait for it for ever.
+    reports.into_iter().collect()
+}
+
+/// One core's life on this thread.
+fn run_core(placement: Placement, body: impl Future<Output = ()>) -> Result<(), StartError> {
+    let executor = LocalExecutorBuilder::new(placement)
+        .io_memory(GLOMMIO_IO_MEMORY)
+        .preempt_timer(PREEMPT_AFTER)
+        .make()
+        .map_err(|error| StartError::Executor(error.to_string()))?;
+    executor.run(body);
+    Ok(())
 }
 
 /// Makes the executor look at its tasks from time to time, whatever it believes about them.
@@ -188,14 +199,15 @@ pub fn read_before_start(path: &Path) -> Result<Vec<u8>, IoError> {
 
 #[cfg(test)]
 mod tests {
-    //! A task that is ready runs, however busy the machine is.
+    //! A task that is ready runs, however busy the machine is; a core that fails is heard of.
 
     use std::sync::mpsc;
     use std::time::Duration;
 
+    use base::CoreId;
     use glommio::LocalExecutorBuilder;
 
-    use super::{GLOMMIO_IO_MEMORY, wake_every};
+    use super::{GLOMMIO_IO_MEMORY, Options, StartError, run, wake_every};
 
     const ROUNDS: usize = 2_000;
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -226,5 +238,21 @@ mod tests {
             );
             executor.unwrap().join().unwrap();
         }
+    }
+
+    /// The story: core 1 breaks down while core 0 would work for ever. Whoever started them hears of
+    /// it at once; a process without one of its cores only looks alive.
+    #[test]
+    fn the_first_core_that_fails_ends_the_run() {
+        let options = Options {
+            cores: 2,
+            frames_bytes_max: 1 << 20,
+            chunks_bytes_max: 1 << 20,
+        };
+        let ended = run(&options, |core| async move {
+            assert_ne!(core.id(), CoreId(1), "as planned");
+            core.sleep(Duration::from_secs(3600)).await;
+        });
+        assert!(matches!(ended, Err(StartError::Panicked(CoreId(1)))));
     }
 }
