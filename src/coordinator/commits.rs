@@ -122,14 +122,19 @@ fn write(
         None => VALUE_VERSION,
     };
     let id = std::sync::Arc::clone(&group.id);
-    let key = key(&id, topic, partition.partition.get());
-    ctx.emit(group, &key, Some((&value, version)));
+    let index = partition.partition.get();
+    ctx.emit(group, &key(&id, topic, index), Some((&value, version)));
+    let end = ctx.ends.get(topic, index);
+    let offset = partition.offset.get();
+    ctx.windows
+        .note(&id, (topic, index), offset, ctx.now.wall, end);
 }
 
 /// Forgets one committed offset.
 pub(crate) fn forget(ctx: &mut Context<'_>, group: &mut Group, topic: &str, partition: i32) {
     let id = std::sync::Arc::clone(&group.id);
     ctx.emit(group, &key(&id, topic, partition), None);
+    ctx.windows.forget(&id, topic, partition);
 }
 
 /// Forgets all committed offsets.

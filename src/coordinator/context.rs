@@ -12,7 +12,8 @@ use crate::group::Group;
 use crate::planted::Planted;
 use crate::records;
 use crate::timers::{TimerKey, TimerKind, Timers};
-use crate::{Answer, Caller, GroupsConfig, Now, Step, Topics};
+use crate::windows::Windows;
+use crate::{Answer, Caller, GroupsConfig, LogEnds, Now, Step, Topics};
 
 /// The surroundings of one input to one group.
 pub(crate) struct Context<'a> {
@@ -20,6 +21,8 @@ pub(crate) struct Context<'a> {
     pub(crate) config: &'a GroupsConfig,
     pub(crate) topics: &'a Arc<Topics>,
     pub(crate) timers: &'a mut Timers,
+    pub(crate) windows: &'a mut Windows,
+    pub(crate) ends: &'a LogEnds,
     pub(crate) step: &'a mut Step,
     /// The empty name, which timers of a whole group carry in place of a member's.
     pub(crate) no_member: &'a Arc<str>,

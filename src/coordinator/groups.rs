@@ -15,7 +15,8 @@ use crate::group::{Group, Kind, group_of};
 use crate::planted::Planted;
 use crate::records::{self, ReplayError};
 use crate::timers::Timers;
-use crate::{Answer, Ask, Caller, GroupsConfig, Now, Step, Topics};
+use crate::windows::Windows;
+use crate::{Answer, Ask, Caller, GroupsConfig, LogEnds, Now, Step, Topics};
 use crate::{commits, consumer};
 
 /// After this many timers a tick ends, and another one follows at once.
@@ -29,6 +30,8 @@ pub struct Groups {
     pub(crate) groups: BTreeMap<Arc<str>, Group>,
     timers: Timers,
     expiry: Expiry,
+    pub(crate) windows: Windows,
+    ends: Arc<LogEnds>,
     no_topics: Arc<Topics>,
     no_member: Arc<str>,
     planted: Planted,
@@ -50,6 +53,8 @@ impl Groups {
             groups: BTreeMap::new(),
             timers: Timers::default(),
             expiry: Expiry::default(),
+            windows: Windows::default(),
+            ends: Arc::default(),
             no_topics: Arc::default(),
             no_member: Arc::from(""),
             planted,
@@ -193,6 +198,11 @@ impl Groups {
         })
     }
 
+    /// Up to where logs reach now; later commits are compared with it.
+    pub fn ends_changed(&mut self, ends: Arc<LogEnds>) {
+        self.ends = ends;
+    }
+
     /// Does something to every group.
     fn visit_all(&mut self, now: Now, mut work: impl FnMut(&mut Context<'_>, &mut Group)) -> Step {
         let mut step = Step::default();
@@ -204,6 +214,8 @@ impl Groups {
                 config: &self.config,
                 topics,
                 timers: &mut self.timers,
+                windows: &mut self.windows,
+                ends: &self.ends,
                 step: &mut step,
                 no_member: &self.no_member,
                 planted: self.planted,
@@ -236,6 +248,8 @@ impl Groups {
             config: &self.config,
             topics: self.topics.as_ref().unwrap_or(&self.no_topics),
             timers: &mut self.timers,
+            windows: &mut self.windows,
+            ends: &self.ends,
             step,
             no_member: &self.no_member,
             planted: self.planted,

@@ -31,10 +31,12 @@ mod planted;
 mod records;
 mod refusal;
 mod settings;
+mod status;
 mod step;
 mod timeline;
 mod timers;
 mod topics;
+mod windows;
 
 pub use ask::{
     Answer, Ask, ClassicDescription, ClassicMemberDescription, CommitPartition, CommitTopic,
@@ -52,9 +54,11 @@ pub use planted::PlantedBug;
 pub use records::ReplayError;
 pub use refusal::Refusal;
 pub use settings::{GroupSettings, GroupsConfig};
+pub use status::{CommitPoint, POINTS_MAX, Status, complete};
 pub use step::{Caller, Now, Record, Step};
 pub use timeline::{TimelineCause, TimelineEvent};
 pub use topics::{TopicImage, Topics};
+pub use windows::LogEnds;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use base::{Offset, PartitionIndex, Timestamp};
 
 use crate::group::{Group, Kind};
-use crate::{Groups, ListGroupsAsk, ListedGroup, TimelineEvent, consumer};
+use crate::{CommitPoint, Groups, ListGroupsAsk, ListedGroup, TimelineEvent, consumer};
 
 /// One group in figures.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,18 +67,55 @@ impl Groups {
 
     /// Every committed offset, by group, topic and partition.
     pub fn committed_offsets(&self) -> impl Iterator<Item = CommittedOffset<'_>> {
-        self.groups.values().flat_map(|group| {
-            group
-                .offsets
-                .iter()
-                .map(|(topic, partition, committed)| CommittedOffset {
-                    group: &group.id,
-                    topic,
-                    partition: PartitionIndex(partition),
-                    offset: Offset(committed.offset),
-                    committed_at: Timestamp(committed.committed_at),
-                })
-        })
+        self.groups.values().flat_map(committed)
+    }
+
+    /// One group in figures; nothing for a group that is not here.
+    #[must_use]
+    pub fn group_summary(&self, group: &str) -> Option<GroupSummary> {
+        self.groups.get(group).map(summary)
+    }
+
+    /// How many groups are here.
+    #[must_use]
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Every committed offset of one group, by topic and partition.
+    pub fn committed_offsets_of(&self, group: &str) -> impl Iterator<Item = CommittedOffset<'_>> {
+        self.groups.get(group).into_iter().flat_map(committed)
+    }
+
+    /// The latest commits of a group to one partition, oldest first; see [`crate::Status`].
+    #[must_use]
+    pub fn commit_points(&self, committed: &CommittedOffset<'_>) -> Vec<CommitPoint> {
+        let partition = committed.partition.get();
+        self.windows
+            .points(committed.group, committed.topic, partition)
+    }
+
+    /// The partitions that groups committed to since `since`; some may come several times.
+    pub fn committed_since(
+        &self,
+        since: Timestamp,
+    ) -> impl Iterator<Item = (&str, PartitionIndex)> {
+        let recent = self.windows.recent(since);
+        recent.map(|(topic, partition)| (topic, PartitionIndex(partition)))
+    }
+
+    /// About how many bytes of memory the groups take: what is kept for each, and what clients
+    /// sent with it.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let groups = self.groups.values().map(|group| {
+            let offsets = group.offsets.iter();
+            let offsets: usize = offsets
+                .map(|(_, _, committed)| size_of_val(committed) + committed.metadata.len())
+                .sum();
+            size_of_val(group) + group.id.len() + offsets
+        });
+        self.windows.bytes() + groups.sum::<usize>()
     }
 
     /// What happened in a group lately, oldest first; nothing for a group that is not here.
@@ -87,6 +124,17 @@ impl Groups {
         let group = self.groups.get(group)?;
         Some(group.timeline.events().cloned().collect())
     }
+}
+
+fn committed(group: &Group) -> impl Iterator<Item = CommittedOffset<'_>> {
+    let offsets = group.offsets.iter();
+    offsets.map(|(topic, partition, committed)| CommittedOffset {
+        group: &group.id,
+        topic,
+        partition: PartitionIndex(partition),
+        offset: Offset(committed.offset),
+        committed_at: Timestamp(committed.committed_at),
+    })
 }
 
 fn summary(group: &Group) -> GroupSummary {

@@ -13,7 +13,7 @@ const EVENTS_MAX: usize = 32;
 const REASON_BYTES_MAX: usize = 128;
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimelineCause {
     /// A member that was not there joined.
     Joined,
@@ -37,6 +37,26 @@ pub enum TimelineCause {
     Loaded,
     /// The group moved between the classic and the consumer protocol.
     Converted,
+}
+
+impl TimelineCause {
+    /// In words, for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Joined => "joined",
+            Self::Rejoined => "rejoined",
+            Self::Replaced => "replaced",
+            Self::Left => "left",
+            Self::SessionExpired => "session expired",
+            Self::RebalanceExpired => "rebalance expired",
+            Self::SyncExpired => "sync expired",
+            Self::TopicsChanged => "topics changed",
+            Self::Completed => "completed",
+            Self::Loaded => "loaded",
+            Self::Converted => "converted",
+        }
+    }
 }
 
 /// One event.

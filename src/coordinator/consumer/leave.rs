@@ -76,7 +76,7 @@ pub(super) fn fence(
     }
     for id in ids {
         cancel_timers(ctx, group, id);
-        subscription::note(ctx, group, cause.clone(), id, reason);
+        subscription::note(ctx, group, cause, id, reason);
     }
     if migrate::may_downgrade_without(ctx, group, ids) {
         migrate::downgrade(ctx, group, ids, true);

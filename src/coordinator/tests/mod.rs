@@ -5,6 +5,7 @@ mod member;
 mod network;
 mod render;
 mod simulation;
+mod statuses;
 mod transcripts;
 mod watch;
 mod world;
