@@ -8,6 +8,7 @@ use std::sync::Arc;
 use base::{CoreId, NodeId, Uuid};
 use config::BrokerConfig;
 use metadata::Image;
+use metrics::Sources;
 use partition::Partition;
 use reactor::{Core, Gone, Sender, Signal};
 use storage::Engine;
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
     /// Filled on core 0 alone.
     pub(crate) client_metrics: ClientMetrics,
     pub(crate) groups: GroupHosts,
+    /// Who on this core counts, beside the broker itself.
+    pub(crate) sources: Sources,
     pub(crate) stopping: Cell<bool>,
 }
 

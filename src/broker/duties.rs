@@ -27,6 +27,9 @@ impl Broker {
     pub(crate) fn start_duties(&self) {
         let broker = self.clone();
         self.core()
+            .spawn(async move { broker.tell_ends_for_ever().await });
+        let broker = self.clone();
+        self.core()
             .spawn(async move { broker.retain_for_ever().await });
         let broker = self.clone();
         self.core()

@@ -77,6 +77,23 @@ impl Hosted {
         self.partitions.borrow().keys().copied().collect()
     }
 
+    /// How many partitions there are in each state, by its name.
+    pub(crate) fn states(&self) -> [(&'static str, usize); 3] {
+        let (mut serving, mut opening, mut offline) = (0, 0, 0);
+        for hosting in self.partitions.borrow().values() {
+            match hosting {
+                Hosting::Serving(_) => serving += 1,
+                Hosting::Opening => opening += 1,
+                Hosting::Offline => offline += 1,
+            }
+        }
+        [
+            ("serving", serving),
+            ("opening", opening),
+            ("offline", offline),
+        ]
+    }
+
     /// The partitions that serve.
     pub(crate) fn serving(&self) -> Vec<Partition> {
         let partitions = self.partitions.borrow();

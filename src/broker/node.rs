@@ -17,6 +17,7 @@ use base::{CoreId, Random, TopicPartition, Uuid};
 use config::{BrokerConfig, FeatureLevel};
 use metadata::decide::{self, Registration};
 use metadata::{Change, Endpoint, FEATURES, FeatureRange, Image};
+use metrics::Sources;
 use partition::Partition;
 use quorum::{Options, Quorum, Recovered};
 use reactor::{Core, Mesh, Receiver, Reply, Signal, reply};
@@ -155,6 +156,7 @@ impl Broker {
                 producer_ids: ProducerIds::default(),
                 client_metrics: ClientMetrics::default(),
                 groups: GroupHosts::default(),
+                sources: Sources::default(),
                 stopping: Cell::new(false),
             }),
         };

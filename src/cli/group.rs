@@ -8,10 +8,12 @@ use std::process::ExitCode;
 use base::{Offset, TopicPartition};
 use clap::{Args, Subcommand};
 use client::{Client, Committed, GroupDescription, GroupMember, OffsetSpec};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::admin::Admin;
 use super::failure::{Failure, Kind};
 use super::group_reset::{self, Reset};
+use super::group_watch::{self, Shown};
 use super::output;
 use super::session::{Cluster, with_client};
 use super::table::Table;
@@ -28,7 +30,9 @@ enum Command {
     /// List groups with their kind and state
     List(List),
     /// Show what a group has committed, how far behind it is, and who reads what
-    Describe(Named),
+    Describe(Watched),
+    /// Show why a group was rebalanced lately, oldest first
+    Timeline(Watched),
     /// Show a group's members and their partitions
     Members(Named),
     /// Set where a group without members goes on
@@ -54,6 +58,14 @@ struct Named {
 }
 
 #[derive(Args, Clone, Debug)]
+struct Watched {
+    #[command(flatten)]
+    group: Named,
+    #[command(flatten)]
+    admin: Admin,
+}
+
+#[derive(Args, Clone, Debug)]
 struct Delete {
     /// Their ids
     #[arg(required = true)]
@@ -65,12 +77,23 @@ struct Delete {
 
 pub(super) fn run(options: &Options, cluster: &Cluster) -> ExitCode {
     let (command, json) = (options.command.clone(), cluster.json);
+    // Where they cannot be read, the client says so.
+    let brokers = cluster.addresses().unwrap_or_default();
     with_client(cluster, move |client| {
-        let command = command.clone();
+        let (command, brokers) = (command.clone(), brokers.clone());
         async move {
             match command {
                 Command::List(options) => list(&client, &options, json).await,
-                Command::Describe(options) => describe(&client, &options.group, json).await,
+                Command::Describe(options) => {
+                    let group = &options.group.group;
+                    let shown = group_watch::shown(&client, &options.admin, &brokers, group);
+                    let shown = shown.await?;
+                    describe(&client, group, &shown, json).await
+                }
+                Command::Timeline(options) => {
+                    let group = &options.group.group;
+                    group_watch::timeline(&client, &options.admin, &brokers, group, json).await
+                }
                 Command::Members(options) => members(&client, &options.group, json).await,
                 Command::Reset(options) => group_reset::run(&client, &options, json).await,
                 Command::Delete(options) => delete(&client, &options, json).await,
@@ -134,37 +157,25 @@ impl Line<'_> {
     }
 }
 
-async fn describe(client: &Client, group: &str, json: bool) -> Result<(), Failure> {
+async fn describe(client: &Client, group: &str, shown: &Shown, json: bool) -> Result<(), Failure> {
     let description = known(client, group).await?;
     let lines = lines(client, group, &description).await?;
     if json {
-        let line = |(partition, line): (&TopicPartition, &Line<'_>)| {
-            json!({
-                "topic": partition.topic,
-                "partition": partition.partition.0,
-                "committed": line.committed.as_ref().map(|committed| committed.offset.0),
-                "metadata": line.committed.as_ref().map(|committed| &committed.metadata),
-                "end": line.end.map(|offset| offset.0),
-                "lag": line.lag(),
-                "member": line.member.map(|member| &member.id),
-                "host": line.member.map(|member| &member.host),
-                "client": line.member.map(|member| &member.client_id),
-            })
-        };
-        return output::json(&json!({
-            "group": group,
-            "kind": description.kind,
-            "state": description.state,
-            "assignor": description.assignor,
-            "epoch": description.epoch,
-            "members": description.members.len(),
-            "lag": lines.values().filter_map(Line::lag).sum::<i64>(),
-            "partitions": lines.iter().map(line).collect::<Vec<_>>(),
-        }))
-        .map(|_| ());
+        let described = described(group, &description, &lines, shown);
+        return output::json(&described).map(|_| ());
     }
     let mut text = head(group, &description);
-    let columns = ["topic", "partition", "committed", "end", "lag", "member"];
+    text.push_str(&shown.remarks());
+    let columns = [
+        "topic",
+        "partition",
+        "committed",
+        "end",
+        "lag",
+        "lag-seconds",
+        "status",
+        "member",
+    ];
     let mut table = Table::new(&columns);
     let number = |value: Option<i64>| value.map_or("-".to_owned(), |value| value.to_string());
     for (partition, line) in &lines {
@@ -174,6 +185,8 @@ async fn describe(client: &Client, group: &str, json: bool) -> Result<(), Failur
             number(line.committed.as_ref().map(|committed| committed.offset.0)),
             number(line.end.map(|offset| offset.0)),
             number(line.lag()),
+            shown.seconds(partition),
+            shown.status(partition),
             line.member.map_or("-".to_owned(), who),
         ]);
     }
@@ -183,6 +196,42 @@ async fn describe(client: &Client, group: &str, json: bool) -> Result<(), Failur
         text.push_str(&table.render());
     }
     output::print(text.as_bytes()).map(|_| ())
+}
+
+/// The same for programs.
+fn described(
+    group: &str,
+    description: &GroupDescription,
+    lines: &BTreeMap<TopicPartition, Line<'_>>,
+    shown: &Shown,
+) -> Value {
+    let line = |(partition, line): (&TopicPartition, &Line<'_>)| {
+        json!({
+            "topic": partition.topic,
+            "partition": partition.partition.0,
+            "committed": line.committed.as_ref().map(|committed| committed.offset.0),
+            "metadata": line.committed.as_ref().map(|committed| &committed.metadata),
+            "end": line.end.map(|offset| offset.0),
+            "lag": line.lag(),
+            "lag_ms": shown.lag_ms(partition),
+            "status": shown.of(partition, "status"),
+            "remark": shown.of(partition, "remark"),
+            "member": line.member.map(|member| &member.id),
+            "host": line.member.map(|member| &member.host),
+            "client": line.member.map(|member| &member.client_id),
+        })
+    };
+    json!({
+        "group": group,
+        "kind": description.kind,
+        "state": description.state,
+        "assignor": description.assignor,
+        "epoch": description.epoch,
+        "members": description.members.len(),
+        "lag": lines.values().filter_map(Line::lag).sum::<i64>(),
+        "status": shown.status,
+        "partitions": lines.iter().map(line).collect::<Vec<_>>(),
+    })
 }
 
 fn head(group: &str, description: &GroupDescription) -> String {

@@ -3,6 +3,7 @@
 //! Invariants: results go to standard output, everything else to standard error; every failure
 //! says what happened, why, and how to mend it, and ends with a nonzero exit code.
 
+mod admin;
 mod altering;
 mod completions;
 mod config;
@@ -12,6 +13,7 @@ mod doctor;
 mod failure;
 mod group;
 mod group_reset;
+mod group_watch;
 mod input;
 mod operate;
 mod output;

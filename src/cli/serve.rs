@@ -15,6 +15,7 @@ use std::time::Duration;
 use broker::{Broker, Node, NodePlan};
 use clap::Args;
 use config::{BrokerConfig, Inputs, Listener, LogFormat, SecurityProtocol};
+use console::Admin;
 use reactor::{Core, Mesh, Receiver, Replier, Sender, reply};
 use server::{Server, ServerLimits, Shared};
 
@@ -237,10 +238,12 @@ async fn lead(
         other.send(order).map_err(|gone| gone.to_string())?;
         listening.await.map_err(|gone| gone.to_string())??;
     }
-    announce(plan, &node, &addresses);
+    let (admin, admin_addresses) = Admin::start(&broker, &plan.config.admin.listeners).await;
+    announce(plan, &node, &addresses, &admin_addresses);
     // Nothing means that the signal thread is gone, which ends with the process.
     let _ = stop.recv().await;
     tracing::info!("stopping");
+    drop(admin);
     let mut closing = Vec::new();
     for other in &others {
         let (done, closed) = reply();
@@ -378,10 +381,12 @@ fn limits(plan: &NodePlan) -> ServerLimits {
 }
 
 /// What a person who started the node wants to know first.
-fn announce(plan: &NodePlan, node: &Node, addresses: &[SocketAddr]) {
+fn announce(plan: &NodePlan, node: &Node, addresses: &[SocketAddr], admin: &[SocketAddr]) {
     let directory = plan.config.storage.log_dirs.join(", ");
     let listeners: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     let listeners = listeners.join(", ");
+    let admin: Vec<String> = admin.iter().map(|one| format!("http://{one}")).collect();
+    let admin = admin.join(", ");
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         cluster = node.cluster_id(),
@@ -389,6 +394,7 @@ fn announce(plan: &NodePlan, node: &Node, addresses: &[SocketAddr]) {
         cores = plan.cores(),
         data = %directory,
         listeners = %listeners,
+        admin = %admin,
         "serving"
     );
     let port = addresses.first().map_or(9092, SocketAddr::port);
@@ -398,10 +404,12 @@ fn announce(plan: &NodePlan, node: &Node, addresses: &[SocketAddr]) {
         format!(" --brokers localhost:{port}")
     };
     let text = format!(
-        "forebay {} is serving\n  data       {directory}\n  listeners  {listeners}\n  cores      {}\n\n\
+        "forebay {} is serving\n  data       {directory}\n  listeners  {listeners}\n  \
+         admin      {}\n  cores      {}\n\n\
          try\n  forebay topic create first{brokers}\n  echo hello | forebay produce first{brokers}\n  \
          forebay consume first --offset beginning --exit{brokers}\n",
         env!("CARGO_PKG_VERSION"),
+        if admin.is_empty() { "none" } else { &admin },
         plan.cores(),
     );
     if std::io::stdout().is_terminal() || plan.config.log_format == LogFormat::Text {

@@ -50,7 +50,8 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    fn addresses(&self) -> Result<Vec<Address>, Failure> {
+    /// The brokers to begin with.
+    pub(super) fn addresses(&self) -> Result<Vec<Address>, Failure> {
         Address::parse_list(&self.brokers).map_err(|error| {
             let what = "the list of brokers cannot be read";
             Failure::new(Kind::General, what, error.to_string(), "correct --brokers")

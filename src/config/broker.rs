@@ -70,6 +70,17 @@ pub struct NetworkConfig {
     pub legacy_protocol: bool,
 }
 
+/// What administrators are shown over HTTP, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Where it is served; nowhere when empty.
+    pub listeners: Vec<Address>,
+    /// For how many partitions metrics have series.
+    pub partition_series_max: u32,
+    /// For how many committed offsets metrics have series.
+    pub group_series_max: u32,
+}
+
 /// Where and how logs are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageConfig {
@@ -145,6 +156,8 @@ pub struct BrokerConfig {
     pub network: NetworkConfig,
     /// Where and how logs are kept.
     pub storage: StorageConfig,
+    /// What administrators are shown over HTTP, and where.
+    pub admin: AdminConfig,
     /// How topics come into being and go.
     pub topics: TopicPolicy,
     /// What a topic without configuration of its own gets.
@@ -204,6 +217,7 @@ impl BrokerConfig {
             partitions_default: reader.number_i32("num.partitions"),
             replication_factor_default: read_replication_factor(reader, &mut errors),
         };
+        let admin = read_admin(reader);
         let durability = Durability::parse(reader.text("forebay.ack.durability").as_deref());
         let log_format = match reader.text("forebay.log.format").as_deref() {
             Some("json") => LogFormat::Json,
@@ -219,6 +233,7 @@ impl BrokerConfig {
                 node,
                 network,
                 storage,
+                admin,
                 topics,
                 topic_defaults,
                 durability,
@@ -376,6 +391,19 @@ fn read_network(reader: Reader<'_>) -> Result<NetworkConfig, ConfigError> {
         frames_bytes_max: reader.count("forebay.memory.frames.bytes"),
         legacy_protocol: reader.flag("forebay.legacy.protocol.enable"),
     })
+}
+
+fn read_admin(reader: Reader<'_>) -> AdminConfig {
+    let listeners = reader.list("forebay.admin.listeners").unwrap_or_default();
+    AdminConfig {
+        // They passed their rule when they were set, so nothing is dropped here.
+        listeners: listeners
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .collect(),
+        partition_series_max: reader.count_u32("forebay.metrics.partitions.max"),
+        group_series_max: reader.count_u32("forebay.metrics.groups.max"),
+    }
 }
 
 fn read_storage(reader: Reader<'_>) -> Result<StorageConfig, ConfigError> {

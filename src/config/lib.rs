@@ -39,7 +39,9 @@ mod topic;
 mod value;
 
 pub use address::{Address, NotAnAddress, Voter};
-pub use broker::{BrokerConfig, LogFormat, NetworkConfig, NodeConfig, StorageConfig, TopicPolicy};
+pub use broker::{
+    AdminConfig, BrokerConfig, LogFormat, NetworkConfig, NodeConfig, StorageConfig, TopicPolicy,
+};
 pub use client_match::{ClientMatch, ClientTraits};
 pub use describe::{Entry, Resource, Synonym, describe};
 pub use error::{ConfigError, ConfigErrors, LineProblem};

@@ -33,6 +33,9 @@ pub const CHUNKS_BYTES_MAX: i64 = 1 << 40;
 pub const CONNECTION_INFLIGHT_BYTES_MAX: i64 = 1 << 40;
 /// The longest time a request may take to arrive.
 pub const HEADER_TIMEOUT_MS_MAX: i64 = 24 * 3600 * 1000;
+/// The most partitions, and the most committed offsets, that one page of metrics tells of: at about
+/// 400 bytes each, two such pages fit into memory anywhere.
+pub const METRICS_SERIES_MAX: i64 = 100_000;
 /// The most partitions of one topic that a request may ask for.
 pub const TOPIC_PARTITIONS_MAX: i32 = 10_000;
 /// The longest name of a topic, in bytes; its directory carries the partition's index as well.

@@ -267,6 +267,20 @@ impl Core {
         }
     }
 
+    /// As [`Core::listen`], for this core alone: no other core and no other process may listen at
+    /// `address` at the same time.
+    ///
+    /// # Errors
+    /// `AddressInUse` and others as the system answers.
+    pub async fn listen_alone(&self, address: SocketAddr) -> Result<Listener, IoError> {
+        match &self.twin {
+            Twin::Kernel(core) => Ok(Listener::from_kernel(core.listen_alone(address)?)),
+            // Nobody else runs on a simulated machine.
+            #[cfg(feature = "sim")]
+            Twin::Sim(core) => Ok(Listener::from_sim(core.listen(address).await?)),
+        }
+    }
+
     /// Connects to `address`.
     ///
     /// # Errors

@@ -84,6 +84,14 @@ impl<T: Send> Sender<T> {
     }
 }
 
+impl<T> Sender<T> {
+    /// How many values wait for the receiver.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        lock(&self.shared).queue.len()
+    }
+}
+
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
         lock(&self.shared).senders += 1;

@@ -15,7 +15,13 @@ pub(crate) enum Part {
 }
 
 /// A whole response frame.
-pub(crate) type Response = Vec<Part>;
+#[derive(Default)]
+pub(crate) struct Response {
+    /// Its bytes, in order.
+    pub(crate) parts: Vec<Part>,
+    /// The error codes that it carries.
+    pub(crate) errors: Vec<i16>,
+}
 
 /// What becomes of a request.
 pub(crate) enum Answer {
@@ -68,29 +74,30 @@ impl Question {
 }
 
 fn assemble(encoded: Encoded, pieces: Vec<Vec<Part>>) -> Response {
+    let errors = encoded.errors().to_vec();
     let (bytes, runs) = encoded.into_parts();
     let bytes = Bytes::from(bytes);
     let mut pieces: Vec<Option<Vec<Part>>> = pieces.into_iter().map(Some).collect();
-    let mut response = Vec::with_capacity(runs.len() + pieces.len());
+    let mut parts = Vec::with_capacity(runs.len() + pieces.len());
     for run in runs {
         match run {
-            Piece::Bytes(range) => response.push(Part::Bytes(bytes.slice(range))),
+            Piece::Bytes(range) => parts.push(Part::Bytes(bytes.slice(range))),
             Piece::External { token, length } => {
-                let parts = pieces
+                let piece = pieces
                     .get_mut(base::usize_from_u32(token))
                     .and_then(Option::take);
-                let parts = parts.unwrap_or_default();
-                let len: u64 = parts.iter().map(Part::len).sum();
+                let piece = piece.unwrap_or_default();
+                let len: u64 = piece.iter().map(Part::len).sum();
                 assert_eq!(
                     len,
                     u64::from(length),
                     "a gap in a response filled with other bytes"
                 );
-                response.extend(parts);
+                parts.extend(piece);
             }
         }
     }
-    response
+    Response { parts, errors }
 }
 
 impl Part {

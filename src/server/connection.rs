@@ -16,7 +16,8 @@ use std::time::Duration;
 use reactor::{Bytes, First, Signal, Socket, first};
 
 use crate::answer::{Answer, Part, Response};
-use crate::context::{Connection, Context};
+use crate::context::Context;
+use crate::counters::{Row, Sent};
 use crate::frame::{FrameError, FrameReader};
 use crate::table;
 
@@ -27,9 +28,18 @@ const WRITE_PARTS_MAX: usize = 64;
 /// only its own direction.
 const LAST_ANSWERS_GRACE: Duration = Duration::from_secs(5);
 
+/// A request that was dispatched, for whoever waits for its answer.
+#[derive(Clone, Copy)]
+struct Asked {
+    row: Row,
+    len: usize,
+    /// When it was there whole.
+    at: Duration,
+}
+
 /// What the reader hands to the writer.
 struct Queue {
-    answers: RefCell<VecDeque<(Answer, usize)>>,
+    answers: RefCell<VecDeque<(Answer, Asked)>>,
     /// Bytes of requests whose response was not written yet.
     in_flight_bytes: Cell<usize>,
     /// True once no further answer will be queued.
@@ -59,9 +69,9 @@ pub(crate) async fn serve(context: Context, socket: Socket) {
     let wait = writer_done.wait();
     let writing = Rc::clone(&queue);
     let writer_socket = socket.clone();
-    let writer_connection = Rc::clone(&context.connection);
+    let writer_context = context.clone();
     context.core().clone().spawn(async move {
-        write_answers(&writing, &writer_socket, &writer_connection).await;
+        write_answers(&writing, &writer_socket, &writer_context).await;
         // A client that is gone for the writer is gone for the reader too.
         writer_socket.close();
         writing.ended.set(true);
@@ -111,12 +121,15 @@ async fn read_requests(context: &Context, queue: &Queue, socket: &Socket) -> Opt
             }
             Err(error) => return Some(connection.closed_because().unwrap_or(error.to_string())),
         };
-        connection.note_request();
+        let at = connection.note_request();
         let len = frame.len();
         match table::dispatch(context, frame) {
-            Answer::Close(reason) => return Some(reason),
-            Answer::Silence => connection.note_responses(1),
-            answer => queue.push(answer, len),
+            (_, Answer::Close(reason)) => return Some(reason),
+            (row, Answer::Silence) => {
+                connection.note_responses(1);
+                context.counters().note_silence(row, len);
+            }
+            (row, answer) => queue.push(answer, Asked { row, len, at }),
         }
         if queue.ended.get() {
             return connection.closed_because();
@@ -125,14 +138,15 @@ async fn read_requests(context: &Context, queue: &Queue, socket: &Socket) -> Opt
 }
 
 impl Queue {
-    fn push(&self, answer: Answer, len: usize) {
-        self.in_flight_bytes.set(self.in_flight_bytes.get() + len);
-        self.answers.borrow_mut().push_back((answer, len));
+    fn push(&self, answer: Answer, asked: Asked) {
+        let in_flight = self.in_flight_bytes.get() + asked.len;
+        self.in_flight_bytes.set(in_flight);
+        self.answers.borrow_mut().push_back((answer, asked));
         self.queued.notify();
     }
 
     /// The next answer, or nothing when the reader has ended and all were taken.
-    async fn next(&self) -> Option<(Answer, usize)> {
+    async fn next(&self) -> Option<(Answer, Asked)> {
         loop {
             let wait = self.queued.wait();
             if let Some(answer) = self.answers.borrow_mut().pop_front() {
@@ -146,13 +160,13 @@ impl Queue {
     }
 
     /// The next answer if its response is there already.
-    fn next_ready(&self) -> Option<(Response, usize)> {
+    fn next_ready(&self) -> Option<(Response, Asked)> {
         let mut answers = self.answers.borrow_mut();
         if !matches!(answers.front(), Some((Answer::Now(_), _))) {
             return None;
         }
         match answers.pop_front() {
-            Some((Answer::Now(response), len)) => Some((response, len)),
+            Some((Answer::Now(response), asked)) => Some((response, asked)),
             _ => None,
         }
     }
@@ -177,11 +191,11 @@ impl Queue {
 }
 
 /// Writes answers in order until the queue ends or the peer is gone.
-async fn write_answers(queue: &Queue, socket: &Socket, connection: &Connection) {
-    while let Some((answer, len)) = queue.next().await {
-        let mut done = len;
-        let mut responses = 1;
-        let mut parts = match answer {
+async fn write_answers(queue: &Queue, socket: &Socket, context: &Context) {
+    // Kept from one write to the next, so that writing takes no memory.
+    let mut sent: Vec<(Asked, Sent)> = Vec::new();
+    while let Some((answer, asked)) = queue.next().await {
+        let response = match answer {
             Answer::Now(response) => response,
             Answer::Later(response) => match first(response, queue.wait_given_up()).await {
                 First::Left(Ok(response)) => response,
@@ -193,20 +207,34 @@ async fn write_answers(queue: &Queue, socket: &Socket, connection: &Connection) 
             },
             Answer::Silence | Answer::Close(_) => continue,
         };
+        sent.push((asked, unsent(&response.parts, response.errors)));
+        let mut parts = response.parts;
         while parts.len() < WRITE_PARTS_MAX {
-            let Some((more, len)) = queue.next_ready() else {
+            let Some((more, asked)) = queue.next_ready() else {
                 break;
             };
-            parts.extend(more);
-            done += len;
-            responses += 1;
+            sent.push((asked, unsent(&more.parts, more.errors)));
+            parts.extend(more.parts);
         }
         if let Err(error) = write_parts(socket, parts).await {
             tracing::debug!(peer = %socket.peer(), %error, "response not delivered");
             return;
         }
-        connection.note_responses(responses);
-        queue.done(done);
+        let now = context.connection.note_responses(sent.len() as u64);
+        for (asked, mut sent) in sent.drain(..) {
+            sent.took = now.saturating_sub(asked.at);
+            context.counters().note_sent(asked.row, asked.len, &sent);
+            queue.done(asked.len);
+        }
+    }
+}
+
+/// A response that is about to leave, as it will be counted.
+fn unsent(parts: &[Part], errors: Vec<i16>) -> Sent {
+    Sent {
+        bytes: parts.iter().map(Part::len).sum(),
+        took: Duration::ZERO,
+        errors,
     }
 }
 

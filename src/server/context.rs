@@ -7,24 +7,12 @@ use std::time::Duration;
 
 use broker::Broker;
 use config::ClientTraits;
-use metrics::{Counter, Held};
+use metrics::Held;
 use reactor::{Core, Socket};
 
+use crate::counters::Counters;
 use crate::listener::ServerLimits;
 use crate::sessions::FetchSessions;
-
-/// What one core's server counts.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    /// Connections accepted.
-    pub(crate) connections_accepted: Counter,
-    /// Connections that were refused or ended for a reason of ours.
-    pub(crate) connections_refused: Counter,
-    /// Requests dispatched.
-    pub(crate) requests: Counter,
-    /// Requests that could not be decoded or are not served.
-    pub(crate) requests_refused: Counter,
-}
 
 /// One core's part of the server, shared by its connections.
 pub(crate) struct CoreServer {
@@ -91,22 +79,27 @@ impl Connection {
         }
     }
 
-    pub(crate) fn note_request(&self) {
+    /// Notes that a request was there whole; when that was.
+    pub(crate) fn note_request(&self) -> Duration {
+        let now = self.core.now();
         self.inside_since.set(None);
-        self.last_activity.set(self.core.now());
+        self.last_activity.set(now);
         self.unanswered.set(self.unanswered.get() + 1);
+        now
     }
 
-    /// Notes that `count` responses left.
-    pub(crate) fn note_responses(&self, count: u64) {
-        self.last_activity.set(self.core.now());
+    /// Notes that `count` responses left; when that was.
+    pub(crate) fn note_responses(&self, count: u64) -> Duration {
+        let now = self.core.now();
+        self.last_activity.set(now);
         self.unanswered
             .set(self.unanswered.get().saturating_sub(count));
+        now
     }
 
-    /// True while a request was dispatched and not answered.
-    pub(crate) fn has_unanswered(&self) -> bool {
-        self.unanswered.get() > 0
+    /// How many requests were dispatched and not answered.
+    pub(crate) fn unanswered(&self) -> u64 {
+        self.unanswered.get()
     }
 
     /// Why our side closed it, once it did.

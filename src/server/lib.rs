@@ -15,6 +15,7 @@
 mod answer;
 mod connection;
 mod context;
+mod counters;
 mod fault;
 mod frame;
 mod handlers;

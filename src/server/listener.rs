@@ -6,11 +6,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use broker::Broker;
-use metrics::Gauge;
+use metrics::{Gauge, Source};
 use reactor::{First, IoError, Listener, Signal, Socket, first};
 
 use crate::connection;
-use crate::context::{Connection, Context, CoreServer, Counters};
+use crate::context::{Connection, Context, CoreServer};
+use crate::counters::{Counters, Reporter};
 use crate::sessions::FetchSessions;
 use crate::watch::{Connections, watch};
 
@@ -45,6 +46,8 @@ pub struct Server {
     connections: Rc<Connections>,
     stopping: Signal,
     stopped: Rc<std::cell::Cell<bool>>,
+    /// Asked by whoever gathers metrics, as long as it is held here.
+    reporter: Rc<dyn Source>,
 }
 
 impl Server {
@@ -67,12 +70,19 @@ impl Server {
             listener_name,
             advertised,
         });
+        let connections = Rc::default();
+        let reporter: Rc<dyn Source> = Rc::new(Reporter {
+            server: Rc::clone(&state),
+            connections: Rc::clone(&connections),
+        });
+        state.broker.sources().add(&reporter);
         Self {
             state,
             shared,
-            connections: Rc::default(),
+            connections,
             stopping: Signal::new(),
             stopped: Rc::default(),
+            reporter,
         }
     }
 
@@ -98,6 +108,7 @@ impl Server {
             connections: Rc::clone(&self.connections),
             stopping: self.stopping.clone(),
             stopped: Rc::clone(&self.stopped),
+            reporter: Rc::clone(&self.reporter),
         }
     }
 

@@ -8,8 +8,9 @@ use std::borrow::Cow;
 use reactor::Bytes;
 use wire::{ApiKey, Reader, VersionRange};
 
-use crate::answer::{Answer, Part, Question};
+use crate::answer::{Answer, Part, Question, Response};
 use crate::context::Context;
+use crate::counters::Row;
 use crate::handlers;
 
 /// One API that is served.
@@ -143,26 +144,36 @@ fn prefix(frame: &[u8]) -> Option<Prefix> {
     })
 }
 
-/// Decodes a frame's header and hands the request to its handler.
-pub(crate) fn dispatch(context: &Context, frame: Bytes) -> Answer {
+/// Decodes a frame's header and hands the request to its handler; the row is for counting.
+pub(crate) fn dispatch(context: &Context, frame: Bytes) -> (Row, Answer) {
     context.counters().requests.increment();
-    let answer = try_dispatch(context, &frame);
+    let prefix = prefix(&frame);
+    let row = prefix.as_ref().and_then(|prefix| {
+        let mut rows = API_TABLE.iter();
+        rows.position(|row| row.key.code() == prefix.key)
+    });
+    let answer = match prefix {
+        Some(prefix) => try_dispatch(context, &frame, prefix, row),
+        None => Ok(Answer::Close(
+            "a request shorter than the shortest header".to_owned(),
+        )),
+    };
     let reason = match answer {
         Ok(Answer::Close(reason)) => reason,
-        Ok(answer) => return answer,
+        Ok(answer) => return (row, answer),
         Err(error) => error.to_string(),
     };
     context.counters().requests_refused.increment();
-    Answer::Close(reason)
+    (row, Answer::Close(reason))
 }
 
-fn try_dispatch(context: &Context, frame: &Bytes) -> Result<Answer, wire::WireError> {
-    let Some(prefix) = prefix(frame) else {
-        return Ok(Answer::Close(
-            "a request shorter than the shortest header".to_owned(),
-        ));
-    };
-    let row = API_TABLE.iter().find(|row| row.key.code() == prefix.key);
+fn try_dispatch(
+    context: &Context,
+    frame: &Bytes,
+    prefix: Prefix,
+    row: Row,
+) -> Result<Answer, wire::WireError> {
+    let row = row.and_then(|row| API_TABLE.get(row));
     let legacy = context.serves_legacy();
     let row = match row {
         Some(row) if row.served(legacy).contains(prefix.version) => row,
@@ -208,7 +219,10 @@ fn unsupported(correlation_id: i32) -> Answer {
     response.extend_from_slice(&6_i32.to_be_bytes());
     response.extend_from_slice(&correlation_id.to_be_bytes());
     response.extend_from_slice(&base::ErrorCode::UnsupportedVersion.code().to_be_bytes());
-    Answer::Now(vec![Part::Bytes(Bytes::from(response))])
+    Answer::Now(Response {
+        parts: vec![Part::Bytes(Bytes::from(response))],
+        errors: vec![base::ErrorCode::UnsupportedVersion.code()],
+    })
 }
 
 #[cfg(test)]

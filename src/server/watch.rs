@@ -42,7 +42,14 @@ impl Connections {
         let open = self.open.borrow();
         open.iter()
             .filter_map(Weak::upgrade)
-            .any(|connection| connection.has_unanswered())
+            .any(|connection| connection.unanswered() > 0)
+    }
+
+    /// How many requests were not answered yet.
+    pub(crate) fn unanswered(&self) -> u64 {
+        let open = self.open.borrow();
+        let open = open.iter().filter_map(Weak::upgrade);
+        open.map(|connection| connection.unanswered()).sum()
     }
 
     /// How many are open.

@@ -1,10 +1,16 @@
 //! What a core's logs did beside appending and reading.
 
-use metrics::Counter;
+use metrics::{Counter, Histogram};
 
 /// The counters of one core; each only rises.
 #[derive(Debug, Default)]
 pub struct Counters {
+    /// From the collection of what is dirty to its being on the device.
+    pub flush_duration: Histogram,
+    /// Flushes that were begun.
+    pub flushes_begun: Counter,
+    /// Flushes that have ended, well or not.
+    pub flushes_ended: Counter,
     /// Segments that retention or DeleteRecords took.
     pub segments_removed: Counter,
     /// The bytes of those segments.

@@ -130,6 +130,9 @@ async fn run(log: &Log) {
         lane.ended.notify();
         return;
     }
+    let counters = log.engine().counters();
+    counters.flushes_begun.increment();
+    let begun = log.engine().core().now();
     let job = log.begin_flush();
     let number = lane.push(job.reached);
     let parts = job.writes;
@@ -149,6 +152,9 @@ async fn run(log: &Log) {
         Ok(()) => make_durable(log, &segments, entry_pending).await,
         Err(error) => Err(error),
     };
+    let took = log.engine().core().now().saturating_sub(begun);
+    counters.flush_duration.record(took);
+    counters.flushes_ended.increment();
     match result {
         Ok(()) if too_early => {}
         Ok(()) => complete(log, number),

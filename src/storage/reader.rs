@@ -9,7 +9,7 @@
 
 use std::rc::Rc;
 
-use base::{Offset, usize_from_u64};
+use base::{Offset, Timestamp, usize_from_u64};
 use reactor::{Bytes, File};
 
 use crate::error::{Fault, StorageError};
@@ -270,6 +270,17 @@ impl Log {
             });
         }
         Ok(position)
+    }
+
+    /// The greatest timestamp of the batch that holds `offset`, or of the first one behind it;
+    /// nothing at the end. Only its header is read.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn timestamp_at(&self, offset: Offset) -> Result<Option<Timestamp>, StorageError> {
+        let from = offset.max(self.log_start());
+        let found = self.locate(from).await?;
+        Ok(found.map(|found| found.header.max_timestamp))
     }
 
     /// The batch that holds `offset`, or the first one behind it.

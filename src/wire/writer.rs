@@ -29,6 +29,7 @@ pub enum Piece {
 /// An encoded message: own bytes and gaps, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoded {
+    errors: Vec<i16>,
     bytes: Vec<u8>,
     pieces: Vec<Piece>,
     length: usize,
@@ -59,6 +60,13 @@ impl Encoded {
         &self.pieces
     }
 
+    /// Every error code that the message carries, in order; those that say "none" left out. So
+    /// what clients are told is counted where it is written, whoever decided it.
+    #[must_use]
+    pub fn errors(&self) -> &[i16] {
+        &self.errors
+    }
+
     /// Own bytes and runs, to be sent without a copy.
     #[must_use]
     pub fn into_parts(self) -> (Vec<u8>, Vec<Piece>) {
@@ -75,6 +83,8 @@ impl Encoded {
 /// Writes messages.
 #[derive(Clone, Debug, Default)]
 pub struct Writer {
+    /// Takes memory only once there is an error.
+    errors: Vec<i16>,
     bytes: Vec<u8>,
     pieces: Vec<Piece>,
     /// Where the run of bytes behind the last gap began.
@@ -127,6 +137,7 @@ impl Writer {
         self.end_run();
         Encoded {
             length: self.len(),
+            errors: self.errors,
             bytes: self.bytes,
             pieces: self.pieces,
         }
@@ -213,6 +224,14 @@ impl Writer {
 
     pub(crate) fn int16(&mut self, value: i16) {
         self.bytes.extend_from_slice(&value.to_be_bytes());
+    }
+
+    /// Writes a field that says what went wrong.
+    pub(crate) fn error_code(&mut self, code: i16) {
+        if code != 0 {
+            self.errors.push(code);
+        }
+        self.int16(code);
     }
 
     pub(crate) fn uint16(&mut self, value: u16) {

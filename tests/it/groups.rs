@@ -111,6 +111,14 @@ fn receive_join(
     })
 }
 
+/// Joins as the only member and stays so.
+pub(crate) fn join_alone(connection: &mut Connection, group: &str) {
+    let id = new_member(connection, group);
+    let sent = send_join(connection, group, &id);
+    let member = receive_join(connection, group, sent).unwrap();
+    assert_eq!(member.members, [id]);
+}
+
 /// A new member's id.
 pub(crate) fn new_member(connection: &mut Connection, group: &str) -> String {
     let sent = send_join(connection, group, "");

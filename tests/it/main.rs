@@ -24,9 +24,11 @@
 
 mod acks;
 mod admin;
+mod admin_port;
 mod bad_groups;
 mod bad_input;
 mod connection;
+mod exposition;
 mod fetching;
 mod groups;
 mod healthy;

@@ -128,11 +128,44 @@ impl Server {
         command
     }
 
-    fn own_settings(&self) -> [String; 2] {
+    fn own_settings(&self) -> [String; 3] {
         [
             format!("log.dirs={}", self.data_folder().display()),
             format!("listeners=PLAINTEXT://{}", self.address),
+            // Many of them run side by side.
+            "forebay.admin.listeners=127.0.0.1:0".to_owned(),
         ]
+    }
+
+    /// Where its admin port is; it says so once all of it serves.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        let begin = Instant::now();
+        loop {
+            let log = self.log();
+            let (_, rest) = log.rsplit_once("  admin      http://").unwrap_or_default();
+            if let Ok(address) = rest.lines().next().unwrap_or_default().parse() {
+                return address;
+            }
+            assert!(begin.elapsed() < START_PATIENCE, "no admin port:\n{log}");
+            thread::sleep(POLL_EVERY);
+        }
+    }
+
+    /// Runs a command of the command line against it, which must end well; what it printed.
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
+        let output = binary()
+            .args(arguments)
+            .args(["--brokers", &self.address.to_string()])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            text(&output.stderr)
+        );
+        text(&output.stdout)
     }
 
     /// Starts a second process on the same directory, with another port, and waits for its end.

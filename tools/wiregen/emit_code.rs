@@ -356,6 +356,7 @@ fn write_statement(field: &Field) -> String {
             )
         }
         base @ (Base::String | Base::Bytes) => format!("w.{}(\"{label}\", &{this});", verb(base)),
+        Base::Int16 if label.ends_with("error_code") => format!("w.error_code({this});"),
         base => format!("w.{}({this});", verb(base)),
     }
 }

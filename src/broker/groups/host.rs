@@ -13,7 +13,7 @@ use std::time::Duration;
 use base::ErrorCode;
 use batch::{Codec, Compression};
 use config::Settings;
-use coordinator::{Answer, Ask, Caller, Groups, GroupsConfig, Now, Refusal, Step, Topics};
+use coordinator::{Answer, Ask, Caller, Groups, GroupsConfig, LogEnds, Now, Refusal, Step, Topics};
 use partition::{AppendError, AppendRequest, Partition};
 use reactor::{Bytes, Core, Replier, Reply, Signal, first, reply};
 
@@ -31,6 +31,7 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 pub(crate) struct Surroundings {
     pub(crate) config: RefCell<GroupsConfig>,
     pub(crate) topics: RefCell<Arc<Topics>>,
+    pub(crate) ends: RefCell<Arc<LogEnds>>,
     pub(crate) options: Cell<Options>,
 }
 
@@ -180,6 +181,7 @@ impl GroupHost {
         machine.configure(self.state.surroundings.config.borrow().clone());
         let topics = Arc::clone(&self.state.surroundings.topics.borrow());
         let now = self.now();
+        machine.ends_changed(Arc::clone(&self.state.surroundings.ends.borrow()));
         let learnt = machine.topics_changed(now, topics);
         let loaded = machine.loaded(now);
         self.set_stage(Stage::Serving(machine));
@@ -237,6 +239,13 @@ impl GroupHost {
     pub(crate) fn topics_changed(&self) {
         let topics = Arc::clone(&self.state.surroundings.topics.borrow());
         self.input(|machine, now| machine.topics_changed(now, topics));
+    }
+
+    /// Tells the machine how far logs reach now.
+    pub(crate) fn ends_changed(&self) {
+        if let Stage::Serving(machine) = &mut *self.state.stage.borrow_mut() {
+            machine.ends_changed(Arc::clone(&self.state.surroundings.ends.borrow()));
+        }
     }
 
     /// Tells the machine of the settings there are now.

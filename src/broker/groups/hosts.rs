@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use base::{CoreId, ErrorCode};
 use coordinator::{
-    Answer, Ask, GroupsConfig, ListGroupsAsk, ListedGroup, Refusal, TimelineEvent, TopicImage,
-    Topics,
+    Answer, Ask, Groups, GroupsConfig, ListGroupsAsk, ListedGroup, LogEnds, Refusal, TimelineEvent,
+    TopicImage, Topics,
 };
 use metadata::{Image, Resource, ResourceKind};
 use reactor::Reply;
@@ -37,6 +37,14 @@ impl GroupHosts {
         self.hosts.borrow().values().cloned().collect()
     }
 
+    /// Tells all of them how far logs reach.
+    pub(crate) fn tell_ends(&self, ends: &Arc<LogEnds>) {
+        if let Some(surroundings) = self.surroundings.get() {
+            *surroundings.ends.borrow_mut() = Arc::clone(ends);
+            self.all().iter().for_each(GroupHost::ends_changed);
+        }
+    }
+
     /// Ends all hosts in order: what their machines said is durable.
     pub(crate) async fn stop(&self) {
         for host in self.all() {
@@ -54,6 +62,7 @@ impl Broker {
                 let surroundings = Surroundings {
                     config: RefCell::new(self.groups_config(image)),
                     topics: RefCell::new(topics_of(image)),
+                    ends: RefCell::default(),
                     options: Cell::new(Options::new(&self.config().settings)),
                 };
                 let first = groups.surroundings.set(Rc::new(surroundings));
@@ -195,6 +204,22 @@ impl Broker {
         }
         groups.sort_by(|left, right| left.group.cmp(&right.group));
         Ok(groups)
+    }
+
+    /// Looks at one machine of this core; nothing while it does not serve.
+    pub(crate) fn look_at_host<R>(
+        &self,
+        id: PartitionId,
+        look: impl FnOnce(&Groups) -> R,
+    ) -> Option<R> {
+        self.shared.groups.find(id)?.look(look)
+    }
+
+    /// Looks at all machines of this core that serve.
+    pub(crate) fn look_at_hosts<R>(&self, mut look: impl FnMut(&Groups) -> Vec<R>) -> Vec<R> {
+        let hosts = self.shared.groups.all();
+        let looked = hosts.iter().filter_map(|host| host.look(&mut look));
+        looked.flatten().collect()
     }
 
     /// Why the group was rebalanced lately, oldest first; nothing while it is not known here.

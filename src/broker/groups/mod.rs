@@ -17,6 +17,7 @@
 //!
 //! Start reading at `hosts.rs`, then `host.rs`.
 
+mod ends;
 mod home;
 mod host;
 mod hosts;

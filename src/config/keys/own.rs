@@ -5,7 +5,7 @@
 use crate::key::{Importance, Key, Kind, Scope};
 use crate::limits::{
     CHUNKS_BYTES_MAX, CHUNKS_BYTES_MIN, CONNECTION_INFLIGHT_BYTES_MAX, CORES_MAX, FRAMES_BYTES_MAX,
-    FRAMES_BYTES_MIN, HEADER_TIMEOUT_MS_MAX,
+    FRAMES_BYTES_MIN, HEADER_TIMEOUT_MS_MAX, METRICS_SERIES_MAX,
 };
 use crate::rule::Rule;
 
@@ -96,6 +96,33 @@ pub(crate) const BROKER_KEYS: &[Key] = &[
         "Whether the API versions that Kafka 4 dropped (KIP-896) are still served to \
              old clients.",
     ),
+    Key::new(
+        "forebay.admin.listeners",
+        Kind::List,
+        Some("127.0.0.1:9644"),
+    )
+    .rule(Rule::Endpoints)
+    .doc(
+        "Where this node answers administrators over HTTP, as a list of host:port: metrics \
+             for Prometheus, its health, and how groups get on. Whoever can connect may read \
+             all of it, so it is this machine alone by default. Empty means nowhere.",
+    ),
+    Key::new("forebay.metrics.partitions.max", Kind::Int, Some("10000"))
+        .rule(Rule::Between(0, METRICS_SERIES_MAX))
+        .importance(Importance::Low)
+        .dynamic(Scope::Cluster)
+        .doc(
+            "For how many partitions of this node its metrics show sizes and offsets; 0 for \
+             none. Those beyond it are counted in forebay_series_omitted.",
+        ),
+    Key::new("forebay.metrics.groups.max", Kind::Int, Some("10000"))
+        .rule(Rule::Between(0, METRICS_SERIES_MAX))
+        .importance(Importance::Low)
+        .dynamic(Scope::Cluster)
+        .doc(
+            "For how many committed offsets of groups the metrics of this node show the lag; 0 \
+             for none. Those beyond it are counted in forebay_series_omitted.",
+        ),
     Key::new("forebay.log.format", Kind::Text, Some("text"))
         .rule(Rule::OneOf(&["text", "json"]))
         .importance(Importance::Low)

@@ -93,7 +93,11 @@ impl KernelCore {
     }
 
     pub(crate) fn listen(&self, address: SocketAddr) -> Result<KernelListener, IoError> {
-        KernelListener::bind(address)
+        KernelListener::bind(address, true)
+    }
+
+    pub(crate) fn listen_alone(&self, address: SocketAddr) -> Result<KernelListener, IoError> {
+        KernelListener::bind(address, false)
     }
 
     pub(crate) async fn connect(&self, address: SocketAddr) -> Result<KernelSocket, IoError> {

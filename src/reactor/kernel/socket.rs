@@ -35,8 +35,9 @@ pub(crate) struct KernelListener {
 }
 
 impl KernelListener {
-    pub(crate) fn bind(address: SocketAddr) -> Result<Self, IoError> {
-        let bound = bind_shared(address)
+    /// A listener whose port other cores may share, or not.
+    pub(crate) fn bind(address: SocketAddr, is_shared: bool) -> Result<Self, IoError> {
+        let bound = bind_address(address, is_shared)
             .map_err(|error| IoError::from_system("listen on", address, &error))?;
         // SAFETY: the descriptor is a listening socket whose ownership passes to the listener.
         let listener = unsafe { TcpListener::from_raw_fd(bound.into_raw_fd()) };
@@ -60,9 +61,9 @@ impl KernelListener {
     }
 }
 
-/// A listening socket whose port other cores of this process share. An address taken by another
+/// A listening socket whose port other cores of this process may share. An address taken by another
 /// process is refused even where that one set SO_REUSEPORT for another user.
-fn bind_shared(address: SocketAddr) -> io::Result<OwnedFd> {
+fn bind_address(address: SocketAddr, is_shared: bool) -> io::Result<OwnedFd> {
     use nix::sys::socket as sys;
     let family = if address.is_ipv4() {
         sys::AddressFamily::Inet
@@ -76,7 +77,7 @@ fn bind_shared(address: SocketAddr) -> io::Result<OwnedFd> {
         None,
     )?;
     sys::setsockopt(&socket, sys::sockopt::ReuseAddr, &true)?;
-    sys::setsockopt(&socket, sys::sockopt::ReusePort, &true)?;
+    sys::setsockopt(&socket, sys::sockopt::ReusePort, &is_shared)?;
     match address {
         SocketAddr::V4(address) => sys::bind(socket.as_raw_fd(), &sys::SockaddrIn::from(address))?,
         SocketAddr::V6(address) => sys::bind(socket.as_raw_fd(), &sys::SockaddrIn6::from(address))?,

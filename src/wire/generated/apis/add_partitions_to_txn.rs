@@ -242,7 +242,7 @@ impl<'a> AddPartitionsToTxnResponse<'a> {
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
         if v >= 4 {
-            w.int16(self.error_code);
+            w.error_code(self.error_code);
         }
         if v >= 4 {
             w.array("results_by_transaction", self.results_by_transaction.len());
@@ -321,7 +321,7 @@ impl AddPartitionsToTxnPartitionResult {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.partition_index);
-        w.int16(self.partition_error_code);
+        w.error_code(self.partition_error_code);
         w.tag_count(&[]);
     }
 }

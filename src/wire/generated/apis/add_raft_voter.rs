@@ -163,7 +163,7 @@ impl<'a> AddRaftVoterResponse<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.tag_count(&[]);
     }

@@ -93,7 +93,7 @@ impl AllocateProducerIdsResponse {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int64(self.producer_id_start);
         w.int32(self.producer_id_len);
         w.tag_count(&[]);

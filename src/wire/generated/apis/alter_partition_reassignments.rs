@@ -191,7 +191,7 @@ impl<'a> AlterPartitionReassignmentsResponse<'a> {
         if v >= 1 {
             w.bool(self.allow_replication_factor_change);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.array("responses", self.responses.len());
         for item in &self.responses {
@@ -237,7 +237,7 @@ impl<'a> ReassignablePartitionResponse<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.tag_count(&[]);
     }

@@ -175,7 +175,7 @@ impl<'a> ApiVersionsResponse<'a> {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.array("api_keys", self.api_keys.len());
         for item in &self.api_keys {
             item.write(w, v);

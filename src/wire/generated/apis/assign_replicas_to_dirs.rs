@@ -175,7 +175,7 @@ impl AssignReplicasToDirsResponse {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.array("directories", self.directories.len());
         for item in &self.directories {
             item.write(w, v);
@@ -206,7 +206,7 @@ impl ResponsePartitionData {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tag_count(&[]);
     }
 }

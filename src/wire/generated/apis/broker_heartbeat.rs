@@ -180,7 +180,7 @@ impl BrokerHeartbeatResponse {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.bool(self.is_caught_up);
         w.bool(self.is_fenced);
         w.bool(self.should_shut_down);

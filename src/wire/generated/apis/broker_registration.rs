@@ -243,7 +243,7 @@ impl BrokerRegistrationResponse {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int64(self.broker_epoch);
         w.tag_count(&[]);
     }

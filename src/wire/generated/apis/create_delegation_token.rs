@@ -205,7 +205,7 @@ impl<'a> CreateDelegationTokenResponse<'a> {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.string("principal_type", &self.principal_type);
         w.string("principal_name", &self.principal_name);
         if v >= 3 {

@@ -191,7 +191,7 @@ impl<'a> CreatePartitionsTopicResult<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.string("name", &self.name);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.tag_count(&[]);
     }

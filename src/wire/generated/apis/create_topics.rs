@@ -379,7 +379,7 @@ impl<'a> CreatableTopicResult<'a> {
         if v >= 7 {
             w.uuid(self.topic_id);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         if v >= 1 {
             w.nullable_string("error_message", self.error_message.as_deref(), true);
         }
@@ -399,7 +399,7 @@ impl<'a> CreatableTopicResult<'a> {
         w.tag_count(&[tag_0]);
         if tag_0 {
             let start = w.begin_tag(0);
-            w.int16(self.topic_config_error_code);
+            w.error_code(self.topic_config_error_code);
             w.end_tag(start);
         }
     }

@@ -227,7 +227,7 @@ impl<'a> DeleteAclsMatchingAcl<'a> {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.int8(self.resource_type);
         w.string("resource_name", &self.resource_name);
@@ -279,7 +279,7 @@ impl<'a> DeleteAclsFilterResult<'a> {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.array("matching_acls", self.matching_acls.len());
         for item in &self.matching_acls {

@@ -113,7 +113,7 @@ impl<'a> DeletableGroupResult<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.string("group_id", &self.group_id);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         if v >= 3 {
             w.nullable_string("error_message", self.error_message.as_deref(), true);
         }

@@ -167,7 +167,7 @@ impl DeleteRecordsPartitionResult {
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.partition_index);
         w.int64(self.low_watermark);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tag_count(&[]);
     }
 }

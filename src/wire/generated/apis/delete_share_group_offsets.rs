@@ -108,7 +108,7 @@ impl<'a> DeleteShareGroupOffsetsResponse<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.array("responses", self.responses.len());
         for item in &self.responses {
@@ -149,7 +149,7 @@ impl<'a> DeleteShareGroupOffsetsResponseTopic<'a> {
     fn write(&self, w: &mut Writer, v: i16) {
         w.string("topic_name", &self.topic_name);
         w.uuid(self.topic_id);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.tag_count(&[]);
     }

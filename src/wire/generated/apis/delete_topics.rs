@@ -197,7 +197,7 @@ impl<'a> DeletableTopicResult<'a> {
         if v >= 6 {
             w.uuid(self.topic_id);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         if v >= 5 {
             w.nullable_string("error_message", self.error_message.as_deref(), true);
         }

@@ -149,7 +149,7 @@ impl<'a> DescribeAclsResponse<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.array("resources", self.resources.len());
         for item in &self.resources {

@@ -138,7 +138,7 @@ impl<'a> DescribeClientQuotasResponse<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.nullable_array("entries", self.entries.as_ref().map(Vec::len), true);
         for item in self.entries.iter().flatten() {

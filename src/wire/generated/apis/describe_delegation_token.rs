@@ -115,7 +115,7 @@ impl<'a> DescribeDelegationTokenResponse<'a> {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.array("tokens", self.tokens.len());
         for item in &self.tokens {
             item.write(w, v);

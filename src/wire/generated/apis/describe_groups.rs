@@ -228,7 +228,7 @@ impl<'a> DescribedGroup<'a> {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         if v >= 6 {
             w.nullable_string("error_message", self.error_message.as_deref(), true);
         } else if self.error_message.is_some() {

@@ -117,7 +117,7 @@ impl<'a> DescribeLogDirsResponse<'a> {
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
         if v >= 3 {
-            w.int16(self.error_code);
+            w.error_code(self.error_code);
         }
         w.array("results", self.results.len());
         for item in &self.results {
@@ -245,7 +245,7 @@ impl<'a> DescribeLogDirsResult<'a> {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.string("log_dir", &self.log_dir);
         w.array("topics", self.topics.len());
         for item in &self.topics {

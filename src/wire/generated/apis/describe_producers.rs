@@ -201,7 +201,7 @@ impl<'a> PartitionResponse<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.array("active_producers", self.active_producers.len());
         for item in &self.active_producers {

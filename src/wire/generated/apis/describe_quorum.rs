@@ -150,7 +150,7 @@ impl<'a> DescribeQuorumResponse<'a> {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         if v >= 2 {
             w.nullable_string("error_message", self.error_message.as_deref(), true);
         }
@@ -309,7 +309,7 @@ impl<'a> ResponsePartitionData<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         if v >= 2 {
             w.nullable_string("error_message", self.error_message.as_deref(), true);
         }

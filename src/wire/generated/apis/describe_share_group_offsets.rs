@@ -209,7 +209,7 @@ impl<'a> DescribeShareGroupOffsetsResponsePartition<'a> {
         if v >= 1 {
             w.int64(self.lag);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.tag_count(&[]);
     }
@@ -288,7 +288,7 @@ impl<'a> DescribeShareGroupOffsetsResponseGroup<'a> {
         for item in &self.topics {
             item.write(w, v);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.tag_count(&[]);
     }

@@ -239,7 +239,7 @@ impl DescribeTopicPartitionsResponsePartition {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int32(self.partition_index);
         w.int32(self.leader_id);
         w.int32(self.leader_epoch);
@@ -327,7 +327,7 @@ impl<'a> DescribeTopicPartitionsResponseTopic<'a> {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("name", self.name.as_deref(), true);
         w.uuid(self.topic_id);
         w.bool(self.is_internal);

@@ -154,7 +154,7 @@ impl<'a> TransactionState<'a> {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.string("transactional_id", &self.transactional_id);
         w.string("transaction_state", &self.transaction_state);
         w.int32(self.transaction_timeout_ms);

@@ -121,7 +121,7 @@ impl<'a> DescribeUserScramCredentialsResponse<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.array("results", self.results.len());
         for item in &self.results {
@@ -199,7 +199,7 @@ impl<'a> DescribeUserScramCredentialsResult<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.string("user", &self.user);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.array("credential_infos", self.credential_infos.len());
         for item in &self.credential_infos {

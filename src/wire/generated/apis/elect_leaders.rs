@@ -139,7 +139,7 @@ impl<'a> ElectLeadersResponse<'a> {
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
         if v >= 1 {
-            w.int16(self.error_code);
+            w.error_code(self.error_code);
         } else if self.error_code != 0 {
             w.not_in_version("error_code", v);
         }
@@ -190,7 +190,7 @@ impl<'a> PartitionResult<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.partition_id);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.tag_count(&[]);
     }

@@ -114,7 +114,7 @@ impl EndTxnResponse {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         if v >= 5 {
             w.int64(self.producer_id);
         }

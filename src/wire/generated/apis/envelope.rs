@@ -91,7 +91,7 @@ impl<'a> EnvelopeResponse<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.nullable_bytes("response_data", self.response_data.as_deref(), true);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tag_count(&[]);
     }
 }

@@ -495,7 +495,7 @@ impl<'a> FetchResponse<'a> {
             w.int32(self.throttle_time_ms);
         }
         if v >= 7 {
-            w.int16(self.error_code);
+            w.error_code(self.error_code);
         }
         if v >= 7 {
             w.int32(self.session_id);
@@ -753,7 +753,7 @@ impl<'a> PartitionData<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int64(self.high_watermark);
         if v >= 4 {
             w.int64(self.last_stable_offset);

@@ -235,7 +235,7 @@ impl<'a> FetchSnapshotResponse<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.array("topics", self.topics.len());
         for item in &self.topics {
             item.write(w, v);
@@ -355,7 +355,7 @@ impl<'a> ResponsePartitionSnapshot<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         self.snapshot_id.write(w, v);
         w.int64(self.size);
         w.int64(self.position);

@@ -163,7 +163,7 @@ impl<'a> FindCoordinatorResponse<'a> {
             w.int32(self.throttle_time_ms);
         }
         if v <= 3 {
-            w.int16(self.error_code);
+            w.error_code(self.error_code);
         } else if self.error_code != 0 {
             w.not_in_version("error_code", v);
         }
@@ -251,7 +251,7 @@ impl<'a> Coordinator<'a> {
         w.int32(self.node_id);
         w.string("host", &self.host);
         w.int32(self.port);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.tag_count(&[]);
     }

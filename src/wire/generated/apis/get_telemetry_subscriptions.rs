@@ -100,7 +100,7 @@ impl<'a> GetTelemetrySubscriptionsResponse<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.uuid(self.client_instance_id);
         w.int32(self.subscription_id);
         w.array(

@@ -104,7 +104,7 @@ impl HeartbeatResponse {
         if v >= 1 {
             w.int32(self.throttle_time_ms);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tag_count(&[]);
     }
 }

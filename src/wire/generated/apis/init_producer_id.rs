@@ -176,7 +176,7 @@ impl InitProducerIdResponse {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int64(self.producer_id);
         w.int16(self.producer_epoch);
         if v >= 6 {

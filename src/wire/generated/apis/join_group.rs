@@ -235,7 +235,7 @@ impl<'a> JoinGroupResponse<'a> {
         if v >= 2 {
             w.int32(self.throttle_time_ms);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int32(self.generation_id);
         if v >= 7 {
             w.nullable_string("protocol_type", self.protocol_type.as_deref(), true);

@@ -157,7 +157,7 @@ impl<'a> LeaveGroupResponse<'a> {
         if v >= 1 {
             w.int32(self.throttle_time_ms);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         if v >= 3 {
             w.array("members", self.members.len());
             for item in &self.members {
@@ -207,7 +207,7 @@ impl<'a> MemberResponse<'a> {
     fn write(&self, w: &mut Writer, v: i16) {
         w.string("member_id", &self.member_id);
         w.nullable_string("group_instance_id", self.group_instance_id.as_deref(), true);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tag_count(&[]);
     }
 }

@@ -85,7 +85,7 @@ impl<'a> ListConfigResourcesResponse<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.array("config_resources", self.config_resources.len());
         for item in &self.config_resources {
             item.write(w, v);

@@ -113,7 +113,7 @@ impl<'a> ListGroupsResponse<'a> {
         if v >= 1 {
             w.int32(self.throttle_time_ms);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.array("groups", self.groups.len());
         for item in &self.groups {
             item.write(w, v);

@@ -266,7 +266,7 @@ impl ListOffsetsPartitionResponse {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         if v <= 0 {
             w.array("old_style_offsets", self.old_style_offsets.len());
             for item in &self.old_style_offsets {

@@ -137,7 +137,7 @@ impl<'a> ListTransactionsResponse<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.array("unknown_state_filters", self.unknown_state_filters.len());
         for item in &self.unknown_state_filters {
             w.string("unknown_state_filters", item);

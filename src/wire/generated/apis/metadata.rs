@@ -248,7 +248,7 @@ impl<'a> MetadataResponse<'a> {
             w.not_in_version("cluster_authorized_operations", v);
         }
         if v >= 13 {
-            w.int16(self.error_code);
+            w.error_code(self.error_code);
         }
         w.tag_count(&[]);
     }
@@ -356,7 +356,7 @@ impl MetadataResponsePartition {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int32(self.partition_index);
         w.int32(self.leader_id);
         if v >= 7 {
@@ -442,7 +442,7 @@ impl<'a> MetadataResponseTopic<'a> {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("name", self.name.as_deref(), v >= 12);
         if v >= 10 {
             w.uuid(self.topic_id);

@@ -121,7 +121,7 @@ impl<'a> OffsetDeleteResponse<'a> {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int32(self.throttle_time_ms);
         w.array("topics", self.topics.len());
         for item in &self.topics {
@@ -151,7 +151,7 @@ impl OffsetDeleteResponsePartition {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
     }
 }
 

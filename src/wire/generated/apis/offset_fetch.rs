@@ -319,7 +319,7 @@ impl<'a> OffsetFetchResponse<'a> {
             w.not_in_version("topics", v);
         }
         if (2..=7).contains(&v) {
-            w.int16(self.error_code);
+            w.error_code(self.error_code);
         }
         if v >= 8 {
             w.array("groups", self.groups.len());
@@ -388,7 +388,7 @@ impl<'a> OffsetFetchResponsePartition<'a> {
             w.int32(self.committed_leader_epoch);
         }
         w.nullable_string("metadata", self.metadata.as_deref(), true);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tag_count(&[]);
     }
 }
@@ -471,7 +471,7 @@ impl<'a> OffsetFetchResponsePartitions<'a> {
         w.int64(self.committed_offset);
         w.int32(self.committed_leader_epoch);
         w.nullable_string("metadata", self.metadata.as_deref(), true);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tag_count(&[]);
     }
 }
@@ -555,7 +555,7 @@ impl<'a> OffsetFetchResponseGroup<'a> {
         for item in &self.topics {
             item.write(w, v);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tag_count(&[]);
     }
 }

@@ -220,7 +220,7 @@ impl EpochEndOffset {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int32(self.partition);
         if v >= 1 {
             w.int32(self.leader_epoch);

@@ -372,7 +372,7 @@ impl<'a> PartitionProduceResponse<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int64(self.base_offset);
         if v >= 2 {
             w.int64(self.log_append_time_ms);

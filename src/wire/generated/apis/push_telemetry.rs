@@ -91,7 +91,7 @@ impl PushTelemetryResponse {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tag_count(&[]);
     }
 }

@@ -81,7 +81,7 @@ impl RenewDelegationTokenResponse {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int64(self.expiry_timestamp_ms);
         w.int32(self.throttle_time_ms);
         w.tag_count(&[]);

@@ -66,7 +66,7 @@ impl<'a> SaslHandshakeResponse<'a> {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.array("mechanisms", self.mechanisms.len());
         for item in &self.mechanisms {
             w.string("mechanisms", item);

@@ -237,7 +237,7 @@ impl<'a> ShareAcknowledgeResponse<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         if v >= 2 {
             w.int32(self.acquisition_lock_timeout_ms);
@@ -311,7 +311,7 @@ impl<'a> PartitionData<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         self.current_leader.write(w, v);
         w.tag_count(&[]);

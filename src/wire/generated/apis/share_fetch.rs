@@ -313,7 +313,7 @@ impl<'a> ShareFetchResponse<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.int32(self.acquisition_lock_timeout_ms);
         w.array("responses", self.responses.len());
@@ -433,9 +433,9 @@ impl<'a> PartitionData<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
-        w.int16(self.acknowledge_error_code);
+        w.error_code(self.acknowledge_error_code);
         w.nullable_string(
             "acknowledge_error_message",
             self.acknowledge_error_message.as_deref(),

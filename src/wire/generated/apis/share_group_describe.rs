@@ -267,7 +267,7 @@ impl<'a> DescribedGroup<'a> {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.string("group_id", &self.group_id);
         w.string("group_state", &self.group_state);

@@ -124,7 +124,7 @@ impl<'a> ShareGroupHeartbeatResponse<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.nullable_string("member_id", self.member_id.as_deref(), true);
         w.int32(self.member_epoch);

@@ -182,7 +182,7 @@ impl<'a> SyncGroupResponse<'a> {
         if v >= 1 {
             w.int32(self.throttle_time_ms);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         if v >= 5 {
             w.nullable_string("protocol_type", self.protocol_type.as_deref(), true);
         }

@@ -187,7 +187,7 @@ impl<'a> UpdateFeaturesResponse<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         if v <= 1 {
             w.array("results", self.results.len());
@@ -235,7 +235,7 @@ impl<'a> UpdatableFeatureResult<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.string("feature", &self.feature);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref(), true);
         w.tag_count(&[]);
     }

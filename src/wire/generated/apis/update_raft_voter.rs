@@ -178,7 +178,7 @@ impl<'a> UpdateRaftVoterResponse<'a> {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         let tag_0 = self.current_leader != CurrentLeader::default();
         w.tag_count(&[tag_0]);
         if tag_0 {

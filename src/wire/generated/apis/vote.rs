@@ -213,7 +213,7 @@ impl<'a> VoteResponse<'a> {
     }
 
     fn write(&self, w: &mut Writer, v: i16) {
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.array("topics", self.topics.len());
         for item in &self.topics {
             item.write(w, v);
@@ -267,7 +267,7 @@ impl ResponsePartitionData {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int32(self.leader_id);
         w.int32(self.leader_epoch);
         w.bool(self.vote_granted);

@@ -184,7 +184,7 @@ impl WritableTxnMarkerPartitionResult {
 
     fn write(&self, w: &mut Writer, v: i16) {
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tag_count(&[]);
     }
 }

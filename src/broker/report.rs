@@ -1,0 +1,222 @@
+//! What this node counts, gathered from its cores.
+//!
+//! Each core writes its own page, between its other tasks, and sends it as a value. Invariant: a
+//! page is bounded by `forebay.metrics.partitions.max` and `forebay.metrics.groups.max`, and by
+//! what there is of everything else.
+
+use std::collections::BTreeMap;
+
+use base::CoreId;
+use metrics::{Labels, Page, Sources, names};
+use partition::Partition;
+use storage::StorageError;
+
+use crate::broker::Broker;
+use crate::lag::GroupLag;
+
+/// After so many partitions the core's other tasks run.
+const PARTITIONS_PER_SLICE: usize = 64;
+
+impl Broker {
+    /// Who else on this core has something to tell.
+    #[must_use]
+    pub fn sources(&self) -> &Sources {
+        &self.shared.sources
+    }
+
+    /// Why some core of this node cannot write any more, once that is so.
+    pub async fn offline(&self) -> Option<StorageError> {
+        for core in 0..self.cores() {
+            let asked = self.on_core(CoreId(core), |broker| {
+                std::future::ready(broker.shared.engine.offline())
+            });
+            if let Ok(Some(error)) = asked.await {
+                return Some(error);
+            }
+        }
+        None
+    }
+
+    /// What all cores counted.
+    pub async fn metrics(&self) -> Page {
+        let mut asked = Vec::new();
+        for core in 0..self.cores() {
+            asked.push(self.on_core(CoreId(core), |broker| {
+                let broker = broker.clone();
+                async move { broker.own_metrics().await }
+            }));
+        }
+        let mut page = Page::new();
+        for core in asked {
+            // A core that is gone counts nothing any more.
+            page.merge(core.await.unwrap_or_default());
+        }
+        self.report_volume(&mut page).await;
+        page
+    }
+
+    async fn report_volume(&self, page: &mut Page) {
+        let dir = self.shared.engine.dir();
+        let labels = Labels::of("dir", dir.display());
+        if let Ok(space) = self.core().space(dir).await {
+            page.size(&names::LOG_DIR_FREE, labels.clone(), space.free);
+            page.size(&names::LOG_DIR_TOTAL, labels, space.total);
+        }
+    }
+
+    /// What this core counted.
+    async fn own_metrics(&self) -> Page {
+        let mut page = Page::new();
+        self.shared.sources.report(&mut page);
+        let core = Labels::of("core", self.core().id());
+        self.report_memory(&mut page, &core);
+        self.report_storage(&mut page, &core);
+        self.report_partitions(&mut page, &core).await;
+        self.report_groups(&mut page, &core).await;
+        page
+    }
+
+    fn report_memory(&self, page: &mut Page, core: &Labels) {
+        let own = self.shared.links.get(usize::from(self.core().id().0));
+        let waiting = own.map_or(0, reactor::Sender::waiting);
+        page.size(&names::MAILBOX_WAITING, core.clone(), waiting as u64);
+        let pools = [
+            ("frames", self.core().frames()),
+            ("chunks", self.core().chunks()),
+        ];
+        for (usage, pool) in pools {
+            let labels = core.clone().and("use", usage);
+            page.size(&names::MEMORY, labels.clone(), pool.used() as u64);
+            page.size(&names::MEMORY_LIMIT, labels, pool.limit() as u64);
+        }
+        let groups = self.look_at_hosts(|machine| vec![machine.memory()]);
+        let bytes: usize = groups.into_iter().sum();
+        let labels = core.clone().and("use", "groups");
+        page.size(&names::MEMORY, labels, bytes as u64);
+    }
+
+    fn report_storage(&self, page: &mut Page, core: &Labels) {
+        let engine = &self.shared.engine;
+        let counters = engine.counters();
+        let reading = counters.flush_duration.reading();
+        page.durations(&names::FLUSH_DURATION, core.clone(), reading);
+        let begun = counters.flushes_begun.get();
+        let under_way = begun.wrapping_sub(counters.flushes_ended.get());
+        page.size(&names::FLUSHES_UNDER_WAY, core.clone(), under_way);
+        let counted = counters.counts();
+        for (family, count) in [
+            (&names::SEGMENTS_REMOVED, counted.segments_removed),
+            (&names::BYTES_REMOVED, counted.bytes_removed),
+            (&names::COMPACTIONS, counted.compactions),
+            (&names::COMPACTION_BYTES_READ, counted.compaction_bytes_read),
+            (
+                &names::COMPACTION_BYTES_WRITTEN,
+                counted.compaction_bytes_written,
+            ),
+            (
+                &names::COMPACTION_RECORDS_DROPPED,
+                counted.compaction_records_dropped,
+            ),
+        ] {
+            page.count(family, core.clone(), count);
+        }
+        let is_offline = engine.offline().is_some();
+        let labels = core.clone().and("dir", engine.dir().display());
+        page.whole(&names::LOG_DIR_OFFLINE, labels, i64::from(is_offline));
+    }
+
+    async fn report_partitions(&self, page: &mut Page, core: &Labels) {
+        for (state, count) in self.shared.hosted.states() {
+            let labels = core.clone().and("state", state);
+            page.size(&names::PARTITIONS, labels, count as u64);
+        }
+        let max = self.share_of_core(self.config().admin.partition_series_max);
+        let serving = self.shared.hosted.serving();
+        for (count, partition) in serving.iter().take(max).enumerate() {
+            if count % PARTITIONS_PER_SLICE == PARTITIONS_PER_SLICE - 1 {
+                self.core().yield_now().await;
+            }
+            report_partition(page, partition);
+        }
+        let omitted = serving.len().saturating_sub(max);
+        let labels = core.clone().and("of", "partitions");
+        page.size(&names::SERIES_OMITTED, labels, omitted as u64);
+    }
+
+    async fn report_groups(&self, page: &mut Page, core: &Labels) {
+        let max = self.share_of_core(self.config().admin.group_series_max);
+        let (groups, omitted) = if max == 0 {
+            let summaries = self.look_at_hosts(|machine| {
+                vec![(machine.group_count(), machine.committed_offsets().count())]
+            });
+            let offsets = summaries.iter().map(|(_, offsets)| offsets).sum();
+            (Vec::new(), offsets)
+        } else {
+            self.group_lags_here(max).await
+        };
+        let states = self.look_at_hosts(|machine| {
+            let groups = machine.group_summaries();
+            groups.map(|group| (group.kind, group.state)).collect()
+        });
+        let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        for state in states {
+            *counts.entry(state).or_default() += 1;
+        }
+        for ((kind, state), count) in counts {
+            let labels = core.clone().and("kind", kind).and("state", state);
+            page.size(&names::GROUPS, labels, count);
+        }
+        for group in &groups {
+            report_group(page, group);
+        }
+        let labels = core.clone().and("of", "offsets");
+        page.size(&names::SERIES_OMITTED, labels, omitted as u64);
+    }
+
+    /// What of a number for the whole node is this core's.
+    fn share_of_core(&self, of_node: u32) -> usize {
+        base::usize_from_u32(of_node).div_ceil(usize::from(self.cores()))
+    }
+}
+
+fn report_partition(page: &mut Page, partition: &Partition) {
+    let name = partition.name();
+    let labels = Labels::of("topic", &name.topic).and("partition", name.partition);
+    let log = partition.log();
+    page.size(&names::PARTITION_SIZE, labels.clone(), log.size());
+    for (family, offset) in [
+        (&names::PARTITION_LOG_START, partition.log_start_offset()),
+        (&names::PARTITION_LOG_END, log.log_end()),
+        (&names::PARTITION_HIGH_WATERMARK, partition.high_watermark()),
+    ] {
+        page.whole(family, labels.clone(), offset.get());
+    }
+}
+
+fn report_group(page: &mut Page, group: &GroupLag) {
+    let own = Labels::of("group", &group.summary.group);
+    let members = group.summary.members as u64;
+    page.size(&names::GROUP_MEMBERS, own.clone(), members);
+    let generation = i64::from(group.summary.generation);
+    page.whole(&names::GROUP_GENERATION, own.clone(), generation);
+    let status = i64::from(group.status().severity());
+    page.whole(&names::GROUP_STATUS, own.clone(), status);
+    for partition in &group.partitions {
+        let name = &partition.partition;
+        let labels = own
+            .clone()
+            .and("topic", &name.topic)
+            .and("partition", name.partition);
+        let committed = partition.committed.get();
+        page.whole(&names::GROUP_OFFSET, labels.clone(), committed);
+        if let Some(lag) = partition.lag() {
+            page.size(&names::GROUP_LAG_RECORDS, labels.clone(), lag);
+        }
+        if let Some(lag_ms) = partition.lag_ms {
+            let seconds = std::time::Duration::from_millis(lag_ms).as_secs_f64();
+            page.level(&names::GROUP_LAG_SECONDS, labels.clone(), seconds);
+        }
+        let status = i64::from(partition.status.severity());
+        page.whole(&names::GROUP_PARTITION_STATUS, labels, status);
+    }
+}
