@@ -152,10 +152,7 @@ impl Lane {
             Err(ClientError::Refused {
                 code: ErrorCode::DuplicateSequenceNumber,
                 ..
-            }) => Ok(Produced {
-                base_offset: Offset(-1),
-                append_time: Timestamp::NONE,
-            }),
+            }) => Ok(APPENDED_BEFORE),
             result => result,
         }
     }
@@ -174,7 +171,17 @@ impl Lane {
                 None => Err(flight.failure.take().unwrap_or_else(|| self.lost())),
             };
             match result {
-                Ok(produced) => self.settle(flight.sealed, Ok(produced)),
+                Ok(produced) => {
+                    // Sent over another connection, it was accepted: so was all before it, or it
+                    // would be out of order. Sent again and again, those would in the end be older
+                    // than what the broker remembers.
+                    if self.options.is_idempotent {
+                        for appended in again.drain(..) {
+                            self.settle(appended, Ok(APPENDED_BEFORE));
+                        }
+                    }
+                    self.settle(flight.sealed, Ok(produced));
+                }
                 Err(error) => {
                     // Behind a failed batch an idempotent one is out of order until that came.
                     let follows = !again.is_empty() && is_out_of_order(&error);
@@ -214,6 +221,12 @@ impl Lane {
         }
     }
 }
+
+/// What is known of a batch that the broker took in an attempt whose answer was lost.
+const APPENDED_BEFORE: Produced = Produced {
+    base_offset: Offset(-1),
+    append_time: Timestamp::NONE,
+};
 
 fn is_out_of_order(error: &ClientError) -> bool {
     matches!(
