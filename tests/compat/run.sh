@@ -2,7 +2,7 @@
 # Other people's clients against the node; README.md beside this file says what each proves.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-for part in lib kcat cli java rdkafka segments clients legacy; do
+for part in lib kcat cli java rdkafka segments clients legacy tools; do
   # shellcheck source=/dev/null
   . "$here/$part.sh"
 done
@@ -70,6 +70,9 @@ if java_available; then java_performance; fi
 
 say "old clients"
 legacy_all
+
+say "tools"
+if tools_available; then tools_all; fi
 
 if [[ -n $NODE ]]; then
   say "files"
