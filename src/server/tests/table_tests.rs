@@ -31,7 +31,6 @@ const UNSERVED: &[(&str, &[ApiKey])] = &[
             ApiKey::RenewDelegationToken,
             ApiKey::ExpireDelegationToken,
             ApiKey::DescribeDelegationToken,
-            ApiKey::DescribeUserScramCredentials,
             ApiKey::AlterUserScramCredentials,
         ],
     ),
