@@ -1,16 +1,22 @@
 //! From a process to running cores.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::os::unix::thread::JoinHandleExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use base::CoreId;
 use glommio::{LocalExecutorBuilder, Placement};
+use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_getaffinity};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::pthread::pthread_kill;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::Pid;
 
 use crate::kernel::core::{KernelCore, end_blocking};
@@ -34,6 +40,10 @@ const WAKE_EVERY: Duration = Duration::from_millis(50);
 /// How many tasks wake the executor in turn: the one whose time it is may be forgotten too, and is
 /// found when the next one's comes.
 const WAKERS: u32 = 8;
+
+/// How often a core that has not begun is interrupted: before its first task has run nothing else
+/// would wake it (kernel-note 015).
+const INTERRUPT_EVERY: Duration = Duration::from_millis(100);
 
 /// How many cores to run and how much memory each may lend.
 #[derive(Clone, Debug)]
@@ -104,6 +114,7 @@ where
     let processors = allowed_processors();
     let body = Arc::new(body);
     let (report, reports) = mpsc::channel();
+    let mut unstarted = BTreeMap::new();
     for index in 0..options.cores {
         let id = CoreId(u16::try_from(index).unwrap_or(u16::MAX));
         let placement = match processors.get(index) {
@@ -112,15 +123,17 @@ where
         };
         let frames = Pool::new(options.frames_bytes_max);
         let chunks = Pool::new(options.chunks_bytes_max);
-        let (body, report) = (Arc::clone(&body), report.clone());
+        let (body, report, started) = (Arc::clone(&body), report.clone(), report.clone());
         let core = move || {
-            run_core(placement, async move {
+            run_core(placement, PREEMPT_AFTER, async move {
                 // `require` made the same ring a moment ago, so only exhaustion can refuse it.
                 let ring = match Ring::start() {
                     Ok(ring) => ring,
                     Err(error) => panic!("core {id} has no ring for its files: {error}"),
                 };
                 wake_every(WAKE_EVERY);
+                // Nobody listens any more when another core has ended the process.
+                let _ = started.send(Report::Started(id));
                 let core = KernelCore::new(id, frames, chunks, ring);
                 body(Core::from_kernel(core.into())).await;
                 end_blocking().await;
@@ -130,21 +143,78 @@ where
         let spawned = thread.spawn(move || {
             let ended = catch_unwind(AssertUnwindSafe(core));
             let ended = ended.unwrap_or(Err(StartError::Panicked(id)));
-            // Nobody listens any more when another core has ended the process.
-            let _ = report.send(ended);
+            let _ = report.send(Report::Ended(ended));
         });
-        spawned.map_err(|error| StartError::Executor(error.to_string()))?;
+        let thread = spawned.map_err(|error| StartError::Executor(error.to_string()))?;
+        unstarted.insert(id, thread);
     }
     drop(report);
-    // The first core that fails ends all: the others would wait for it for ever.
-    reports.into_iter().collect()
+    supervise(&reports, unstarted)
+}
+
+/// What a core tells the thread that started it.
+enum Report {
+    Started(CoreId),
+    Ended(Result<(), StartError>),
+}
+
+/// Waits until every core has ended well, or the first one that has not: the others would wait for
+/// that one for ever.
+fn supervise(
+    reports: &mpsc::Receiver<Report>,
+    mut unstarted: BTreeMap<CoreId, JoinHandle<()>>,
+) -> Result<(), StartError> {
+    loop {
+        let report = if unstarted.is_empty() {
+            reports.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            reports.recv_timeout(INTERRUPT_EVERY)
+        };
+        match report {
+            Ok(Report::Started(id)) => {
+                unstarted.remove(&id);
+            }
+            Ok(Report::Ended(ended)) => ended?,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => {
+                for thread in unstarted.values() {
+                    interrupt(thread)?;
+                }
+            }
+        }
+    }
+}
+
+/// Lets the system call in which a thread waits return early, by a signal that does nothing.
+fn interrupt(thread: &JoinHandle<()>) -> Result<(), StartError> {
+    extern "C" fn nothing(_signal: libc::c_int) {}
+    let action = SigAction::new(
+        SigHandler::Handler(nothing),
+        SaFlags::empty(),
+        SigSet::empty(),
+    );
+    // SAFETY: the handler does nothing at all, so it may run anywhere. Whoever had one for this
+    // signal, which is ignored by default, would not be called any more; there is nobody.
+    let installed = unsafe { sigaction(Signal::SIGURG, &action) };
+    // A thread that has ended cannot be interrupted, and has told how it ended.
+    let sent = installed.and_then(
+        |_| match pthread_kill(thread.as_pthread_t(), Signal::SIGURG) {
+            Err(Errno::ESRCH) => Ok(()),
+            sent => sent,
+        },
+    );
+    sent.map_err(|error| StartError::Executor(format!("it cannot be interrupted: {error}")))
 }
 
 /// One core's life on this thread.
-fn run_core(placement: Placement, body: impl Future<Output = ()>) -> Result<(), StartError> {
+fn run_core(
+    placement: Placement,
+    preempt_after: Duration,
+    body: impl Future<Output = ()>,
+) -> Result<(), StartError> {
     let executor = LocalExecutorBuilder::new(placement)
         .io_memory(GLOMMIO_IO_MEMORY)
-        .preempt_timer(PREEMPT_AFTER)
+        .preempt_timer(preempt_after)
         .make()
         .map_err(|error| StartError::Executor(error.to_string()))?;
     executor.run(body);
@@ -201,13 +271,17 @@ pub fn read_before_start(path: &Path) -> Result<Vec<u8>, IoError> {
 mod tests {
     //! A task that is ready runs, however busy the machine is; a core that fails is heard of.
 
+    use std::collections::BTreeMap;
     use std::sync::mpsc;
+    use std::thread;
     use std::time::Duration;
 
     use base::CoreId;
-    use glommio::LocalExecutorBuilder;
+    use glommio::{LocalExecutorBuilder, Placement};
 
-    use super::{GLOMMIO_IO_MEMORY, Options, StartError, run, wake_every};
+    use super::{
+        GLOMMIO_IO_MEMORY, Options, Report, StartError, run, run_core, supervise, wake_every,
+    };
 
     const ROUNDS: usize = 2_000;
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -237,6 +311,23 @@ mod tests {
                 "with a preempt timer of {micros} us a ready task was left behind"
             );
             executor.unwrap().join().unwrap();
+        }
+    }
+
+    /// The story: the same happens to the very first task, before anything could wake it again.
+    #[test]
+    fn no_first_task_is_forgotten() {
+        for _ in 0..50 {
+            let (report, reports) = mpsc::channel();
+            let started = report.clone();
+            let thread = thread::spawn(move || {
+                let ended = run_core(Placement::Unbound, Duration::from_micros(25), async move {
+                    started.send(Report::Started(CoreId(0))).unwrap();
+                });
+                report.send(Report::Ended(ended)).unwrap();
+            });
+            let unstarted = BTreeMap::from([(CoreId(0), thread)]);
+            supervise(&reports, unstarted).unwrap();
         }
     }
 
