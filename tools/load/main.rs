@@ -2,8 +2,10 @@
 //!
 //! The way of a record: `schedule.rs` says when it should leave, `sender.rs` puts it into a batch,
 //! the `client` room carries it, `tally.rs` counts it, `report.rs` prints the sum. One worker runs
-//! on each core of this process and shares nothing with the others.
+//! on each core of this process and shares nothing with the others. What groups are put through
+//! instead lies in `groups/`.
 
+mod groups;
 mod options;
 mod payload;
 mod receiver;
@@ -63,12 +65,20 @@ fn measure(options: &Options) -> Result<Tally, String> {
         chunks_bytes_max: CHUNKS_BYTES_MAX,
     };
     let shared = options.clone();
+    let start = groups::Start::prepare(options).map_err(|error| error.to_string())?;
     reactor::run(&reactor_options, move |core| {
         let (addresses, options, sender) = (addresses.clone(), shared.clone(), sender.clone());
+        let start = start.clone();
         async move {
-            let mark = core.entropy();
+            let measured = match options.scenario.clone() {
+                Some(scenario) => groups::run(&core, &addresses, &options, (scenario, start)).await,
+                None => {
+                    let mark = core.entropy();
+                    worker::run(core, addresses, options, mark).await
+                }
+            };
             // The receiver lives until all workers have ended, so nothing can be lost here.
-            let _ = sender.send(worker::run(core, addresses, options, mark).await);
+            let _ = sender.send(measured);
         }
     })
     .map_err(|error| error.to_string())?;

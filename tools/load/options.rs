@@ -6,23 +6,27 @@ use batch::{Codec, Compression};
 use clap::{Parser, ValueEnum};
 use client::Acks;
 
+use crate::groups::Scenario;
+
 /// Open-loop load over the Kafka protocol, against any Kafka broker.
 ///
 /// With --rate, each record has a moment at which it should leave, whatever became of those before
 /// it; latency counts from that moment, so a broker that stalls cannot hide the records that would
 /// have come meanwhile. Without --rate, as much is sent as the limits in flight allow, and latency
 /// counts from the moment a batch was handed over.
+///
+/// With a command, groups are put to work instead of records, by the same options where they apply.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "forebay-load", version, max_term_width = 100)]
 pub(crate) struct Options {
     /// Brokers to begin with, as host:port with commas between them
-    #[arg(long, short = 'b', default_value = "localhost:9092")]
+    #[arg(long, short = 'b', default_value = "localhost:9092", global = true)]
     pub(crate) brokers: String,
     /// The topic; created when it does not exist
-    #[arg(long, short = 't', default_value = "load")]
+    #[arg(long, short = 't', default_value = "load", global = true)]
     pub(crate) topic: String,
     /// Partitions of the topic when it is created; otherwise how many of them to use
-    #[arg(long, short = 'p', default_value_t = 1)]
+    #[arg(long, short = 'p', default_value_t = 1, global = true)]
     pub(crate) partitions: u16,
     /// What to do
     #[arg(long, short = 'm', value_enum, default_value = "produce")]
@@ -40,13 +44,13 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 0.0)]
     pub(crate) linger_ms: f64,
     /// Connections, each with a client of its own; partitions are dealt out to them
-    #[arg(long, short = 'c', default_value_t = 1)]
+    #[arg(long, short = 'c', default_value_t = 1, global = true)]
     pub(crate) connections: u16,
     /// Cores of this process; connections are dealt out to them
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, global = true)]
     pub(crate) cores: u16,
-    /// Batches of one partition under way at once
-    #[arg(long, default_value_t = 5)]
+    /// Batches of one partition, or commits of one connection, under way at once
+    #[arg(long, default_value_t = 5, global = true)]
     pub(crate) in_flight: usize,
     /// Bytes under way at once on each connection
     #[arg(long, default_value_t = 8 << 20)]
@@ -61,14 +65,17 @@ pub(crate) struct Options {
     #[arg(long, short = 'z', value_enum, default_value = "none")]
     pub(crate) codec: CodecChoice,
     /// Seconds that are measured
-    #[arg(long, short = 'd', default_value_t = 10.0)]
+    #[arg(long, short = 'd', default_value_t = 10.0, global = true)]
     pub(crate) duration: f64,
     /// Seconds of the same load before the measured ones
-    #[arg(long, short = 'w', default_value_t = 2.0)]
+    #[arg(long, short = 'w', default_value_t = 2.0, global = true)]
     pub(crate) warm_up: f64,
     /// Print for programs: one JSON object
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// What to do with groups, instead of producing or consuming
+    #[command(subcommand)]
+    pub(crate) scenario: Option<Scenario>,
 }
 
 /// Which way records go.
@@ -118,7 +125,7 @@ impl Options {
         } else if self.record_bytes < crate::payload::STAMP_BYTES {
             Some("--record-bytes must be at least 16: the value carries its time")
         } else {
-            None
+            self.scenario.as_ref().and_then(Scenario::mistake)
         }
     }
 

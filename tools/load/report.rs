@@ -20,6 +20,13 @@ const PERCENTILES: [(&str, f64); 6] = [
 
 /// The flows that this run had, with their names.
 fn flows<'tally>(options: &Options, tally: &'tally Tally) -> Vec<(&'static str, &'tally Flow)> {
+    if options.scenario.is_some() {
+        let has_commits = tally.produced.records > 0;
+        return has_commits
+            .then_some(("commit", &tally.produced))
+            .into_iter()
+            .collect();
+    }
     match options.mode {
         Mode::Produce => vec![("produce", &tally.produced)],
         Mode::Consume => vec![("consume", &tally.consumed)],
@@ -40,9 +47,14 @@ pub(crate) fn text(options: &Options, tally: &Tally) -> String {
     let mut out = String::new();
     for (name, flow) in flows(options, tally) {
         let rate = per_second(flow.records, flow.elapsed);
-        let megabytes = per_second(flow.bytes, flow.elapsed) / 1e6;
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "{name}: {rate:.0} records/s, {megabytes:.1} MB/s");
+        let _ = if name == "commit" {
+            let requests = per_second(flow.latency.len(), flow.elapsed);
+            writeln!(out, "{name}: {requests:.0} requests/s, {rate:.0} offsets/s")
+        } else {
+            let megabytes = per_second(flow.bytes, flow.elapsed) / 1e6;
+            writeln!(out, "{name}: {rate:.0} records/s, {megabytes:.1} MB/s")
+        };
         if flow.latency.is_empty() {
             continue;
         }
@@ -52,6 +64,9 @@ pub(crate) fn text(options: &Options, tally: &Tally) -> String {
             let _ = write!(out, "  {label} {value}");
         }
         let _ = writeln!(out, "  ({})", measured_from(options, name));
+    }
+    for (name, figure) in &tally.figures {
+        let _ = writeln!(out, "{name}: {figure:.4}");
     }
     if tally.errors.is_empty() {
         let _ = writeln!(out, "errors: none");
@@ -78,6 +93,19 @@ pub(crate) fn json(options: &Options, tally: &Tally) -> Value {
                 )
             })
             .collect();
+        if name == "commit" {
+            let value = json!({
+                "seconds": flow.elapsed.as_secs_f64(),
+                "requests": flow.latency.len(),
+                "offsets": flow.records,
+                "requests_per_second": per_second(flow.latency.len(), flow.elapsed),
+                "offsets_per_second": per_second(flow.records, flow.elapsed),
+                "latency_us": latency,
+                "latency_from": measured_from(options, name),
+            });
+            object.insert(name.to_owned(), value);
+            continue;
+        }
         let value = json!({
             "seconds": flow.elapsed.as_secs_f64(),
             "records": flow.records,
@@ -89,6 +117,12 @@ pub(crate) fn json(options: &Options, tally: &Tally) -> Value {
         });
         object.insert(name.to_owned(), value);
     }
+    for (name, figure) in &tally.figures {
+        let told = object.entry(*name).or_insert_with(|| json!([]));
+        if let Value::Array(told) = told {
+            told.push((*figure).into());
+        }
+    }
     object.insert("records_failed".to_owned(), tally.records_failed.into());
     object.insert("errors".to_owned(), json!(tally.errors));
     Value::Object(object)
@@ -96,6 +130,7 @@ pub(crate) fn json(options: &Options, tally: &Tally) -> Value {
 
 fn measured_from(options: &Options, flow: &str) -> &'static str {
     match (options.rate.is_some(), flow) {
+        (_, "commit") => "from handing a request over to its answer",
         (true, "produce") => "from the moment each record should have left to its acknowledgement",
         (true, _) => "from the moment each record should have left to its arrival",
         (false, "produce") => "from handing a batch over to its acknowledgement",

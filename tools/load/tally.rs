@@ -45,6 +45,8 @@ pub(crate) struct Tally {
     /// Texts of failures, with how often each came.
     pub(crate) errors: BTreeMap<String, u64>,
     pub(crate) records_failed: u64,
+    /// What groups' scenarios found out besides, with its name, in the order of telling.
+    pub(crate) figures: Vec<(&'static str, f64)>,
 }
 
 impl Flow {
@@ -92,6 +94,7 @@ impl Tally {
             consumed: Flow::new()?,
             errors: BTreeMap::new(),
             records_failed: 0,
+            figures: Vec::new(),
         })
     }
 
@@ -112,6 +115,7 @@ impl Tally {
             *self.errors.entry(reason.clone()).or_default() += count;
         }
         self.records_failed += other.records_failed;
+        self.figures.extend(&other.figures);
         Ok(())
     }
 }

@@ -133,7 +133,7 @@ impl Lane<'_> {
     }
 }
 
-fn client_options() -> client::Options {
+pub(crate) fn client_options() -> client::Options {
     client::Options {
         client_id: "forebay-load".to_owned(),
         ..client::Options::default()
@@ -141,7 +141,10 @@ fn client_options() -> client::Options {
 }
 
 /// Creates the topic where it is missing; gives the partitions to use.
-async fn prepare(client: &Client, options: &Options) -> Result<Vec<PartitionIndex>, ClientError> {
+pub(crate) async fn prepare(
+    client: &Client,
+    options: &Options,
+) -> Result<Vec<PartitionIndex>, ClientError> {
     let topic = match client.topic(&options.topic, false).await {
         Err(ClientError::NotFound { .. }) if options.mode != Mode::Consume => {
             let topic = NewTopic {
