@@ -320,13 +320,13 @@ mod tests {
         for _ in 0..50 {
             let (report, reports) = mpsc::channel();
             let started = report.clone();
-            let thread = thread::spawn(move || {
+            let thread = thread::Builder::new().spawn(move || {
                 let ended = run_core(Placement::Unbound, Duration::from_micros(25), async move {
                     started.send(Report::Started(CoreId(0))).unwrap();
                 });
                 report.send(Report::Ended(ended)).unwrap();
             });
-            let unstarted = BTreeMap::from([(CoreId(0), thread)]);
+            let unstarted = BTreeMap::from([(CoreId(0), thread.unwrap())]);
             supervise(&reports, unstarted).unwrap();
         }
     }
