@@ -36,7 +36,7 @@ pub(super) fn print(bytes: &[u8]) -> Result<Printed, Failure> {
 /// Writes a line of text.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(super) fn line(text: &str) -> Result<Printed, Failure> {
     print(format!("{text}\n").as_bytes())
 }
@@ -44,7 +44,7 @@ pub(super) fn line(text: &str) -> Result<Printed, Failure> {
 /// Writes a JSON value on a line of its own.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(super) fn json(value: &serde_json::Value) -> Result<Printed, Failure> {
     line(&value.to_string())
 }
