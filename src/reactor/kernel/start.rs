@@ -317,11 +317,11 @@ mod tests {
     /// The story: the same happens to the very first task, before anything could wake it again.
     #[test]
     fn no_first_task_is_forgotten() {
-        for _ in 0..50 {
+        for _ in 0..200 {
             let (report, reports) = mpsc::channel();
             let started = report.clone();
             let thread = thread::Builder::new().spawn(move || {
-                let ended = run_core(Placement::Unbound, Duration::from_micros(25), async move {
+                let ended = run_core(Placement::Unbound, Duration::from_micros(60), async move {
                     started.send(Report::Started(CoreId(0))).unwrap();
                 });
                 report.send(Report::Ended(ended)).unwrap();
