@@ -101,6 +101,11 @@ pub struct Pending {
 }
 
 impl Connection {
+    /// Whether both are handles of one connection.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// Connects and agrees on versions. `peer` is the address as people know it.
     ///
     /// # Errors

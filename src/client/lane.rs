@@ -3,6 +3,10 @@
 //!
 //! Invariants: batches are started in the order in which they were given; after a failure nothing
 //! new is started before every batch behind the failed one is settled, and what failed goes first.
+//! All that is under way is on one connection, so that no batch overtakes one that got lost: a
+//! broker that knows nothing of a producer takes any sequence number for its first. And no batch is
+//! started before all but the last few in front of it are settled, even if some behind those are: a
+//! broker remembers only so many.
 //! With a producer id the broker drops what it has twice (KIP-98); without one, a batch whose
 //! answer was lost may be there twice, as with every Kafka producer.
 
@@ -15,7 +19,7 @@ use base::{ErrorCode, Offset, PartitionIndex, Timestamp};
 use reactor::{Bytes, First, Replier, Signal, first};
 
 use crate::cluster::Client;
-use crate::connection::{Answer, Pending};
+use crate::connection::{Answer, Connection, Pending};
 use crate::error::ClientError;
 use crate::produce::{self, Acks, Parcel, Produced};
 
@@ -42,7 +46,9 @@ pub(crate) struct Lane {
     topic: String,
     partition: PartitionIndex,
     options: LaneOptions,
-    queue: RefCell<VecDeque<Sealed>>,
+    /// Each with how many were given before it.
+    queue: RefCell<VecDeque<(u64, Sealed)>>,
+    given: Cell<u64>,
     queued: Signal,
     is_closed: Cell<bool>,
     /// Bytes that wait or travel, in all lanes of one producer.
@@ -52,9 +58,11 @@ pub(crate) struct Lane {
 
 /// A batch under way.
 struct Flight {
+    place: u64,
     sealed: Sealed,
-    /// Nothing when it could not even be started.
+    /// The answer to come, and over which connection; nothing when it could not even be started.
     pending: Option<Pending>,
+    connection: Option<Connection>,
     failure: Option<ClientError>,
 }
 
@@ -72,6 +80,7 @@ impl Lane {
             partition,
             options,
             queue: RefCell::default(),
+            given: Cell::new(0),
             queued: Signal::new(),
             is_closed: Cell::new(false),
             buffered_bytes,
@@ -85,7 +94,9 @@ impl Lane {
     pub(crate) fn push(&self, sealed: Sealed) {
         self.buffered_bytes
             .set(self.buffered_bytes.get() + sealed.records.len());
-        self.queue.borrow_mut().push_back(sealed);
+        let place = self.given.get();
+        self.given.set(place + 1);
+        self.queue.borrow_mut().push_back((place, sealed));
         self.queued.notify();
     }
 
@@ -93,6 +104,15 @@ impl Lane {
     pub(crate) fn close(&self) {
         self.is_closed.set(true);
         self.queued.notify();
+    }
+
+    /// The next batch, when it is one of the few that may be under way with the oldest.
+    fn next_within(&self, oldest: Option<u64>) -> Option<(u64, Sealed)> {
+        let in_flight_max = self.options.in_flight_max as u64;
+        let mut queue = self.queue.borrow_mut();
+        let (place, _) = queue.front()?;
+        let is_within = oldest.is_none_or(|oldest| place - oldest < in_flight_max);
+        if is_within { queue.pop_front() } else { None }
     }
 
     fn settle(&self, sealed: Sealed, result: Result<Produced, ClientError>) {
@@ -103,11 +123,19 @@ impl Lane {
         self.relieved.notify();
     }
 
-    async fn launch(&self, sealed: Sealed) -> Option<Flight> {
-        match self.try_launch(&sealed.records).await {
-            Ok(Some(pending)) => Some(Flight {
+    /// Starts a batch behind `before`, unless that would take another connection.
+    async fn launch(
+        &self,
+        (place, sealed): (u64, Sealed),
+        before: Option<&Flight>,
+    ) -> Option<Flight> {
+        let before = before.and_then(|flight| flight.connection.as_ref());
+        match self.try_launch(&sealed.records, before).await {
+            Ok(Some((pending, connection))) => Some(Flight {
+                place,
                 sealed,
                 pending: Some(pending),
+                connection: Some(connection),
                 failure: None,
             }),
             Ok(None) => {
@@ -119,16 +147,25 @@ impl Lane {
                 None
             }
             Err(error) => Some(Flight {
+                place,
                 sealed,
                 pending: None,
+                connection: None,
                 failure: Some(error),
             }),
         }
     }
 
-    async fn try_launch(&self, records: &Bytes) -> Result<Option<Pending>, ClientError> {
+    async fn try_launch(
+        &self,
+        records: &Bytes,
+        before: Option<&Connection>,
+    ) -> Result<Option<(Pending, Connection)>, ClientError> {
         let leader = self.client.leader(&self.topic, self.partition).await?;
         let connection = self.client.broker(leader.node).await?;
+        if before.is_some_and(|before| !before.is_same(&connection)) {
+            return Err(self.lost());
+        }
         connection.ready().await;
         let parcel = Parcel {
             topic: &self.topic,
@@ -142,7 +179,7 @@ impl Lane {
             // Nobody will say that it arrived; at least it must have left this process.
             connection.written().await?;
         }
-        Ok(pending)
+        Ok(pending.map(|pending| (pending, connection)))
     }
 
     fn read(&self, answer: Result<Answer, ClientError>) -> Result<Produced, ClientError> {
@@ -152,7 +189,10 @@ impl Lane {
             Err(ClientError::Refused {
                 code: ErrorCode::DuplicateSequenceNumber,
                 ..
-            }) => Ok(APPENDED_BEFORE),
+            }) => Ok(Produced {
+                base_offset: Offset(-1),
+                append_time: Timestamp::NONE,
+            }),
             result => result,
         }
     }
@@ -163,7 +203,7 @@ impl Lane {
         let mut fatal = self.give_up(&failed.sealed, &error).then_some(error);
         match &fatal {
             Some(error) => self.settle(failed.sealed, Err(error.clone())),
-            None => again.push_back(failed.sealed),
+            None => again.push_back((failed.place, failed.sealed)),
         }
         for mut flight in flying {
             let result = match flight.pending.take() {
@@ -171,22 +211,12 @@ impl Lane {
                 None => Err(flight.failure.take().unwrap_or_else(|| self.lost())),
             };
             match result {
-                Ok(produced) => {
-                    // Sent over another connection, it was accepted: so was all before it, or it
-                    // would be out of order. Sent again and again, those would in the end be older
-                    // than what the broker remembers.
-                    if self.options.is_idempotent {
-                        for appended in again.drain(..) {
-                            self.settle(appended, Ok(APPENDED_BEFORE));
-                        }
-                    }
-                    self.settle(flight.sealed, Ok(produced));
-                }
+                Ok(produced) => self.settle(flight.sealed, Ok(produced)),
                 Err(error) => {
                     // Behind a failed batch an idempotent one is out of order until that came.
                     let follows = !again.is_empty() && is_out_of_order(&error);
                     if follows || !self.give_up(&flight.sealed, &error) {
-                        again.push_back(flight.sealed);
+                        again.push_back((flight.place, flight.sealed));
                     } else {
                         self.settle(flight.sealed, Err(error.clone()));
                         fatal.get_or_insert(error);
@@ -202,7 +232,7 @@ impl Lane {
             // With a gap in the sequence numbers nothing behind it can be accepted.
             let hopeless = std::mem::take(&mut *queue);
             drop(queue);
-            for sealed in hopeless {
+            for (_, sealed) in hopeless {
                 self.settle(sealed, Err(error.clone()));
             }
         }
@@ -222,12 +252,6 @@ impl Lane {
     }
 }
 
-/// What is known of a batch that the broker took in an attempt whose answer was lost.
-const APPENDED_BEFORE: Produced = Produced {
-    base_offset: Offset(-1),
-    append_time: Timestamp::NONE,
-};
-
 fn is_out_of_order(error: &ClientError) -> bool {
     matches!(
         error,
@@ -244,10 +268,13 @@ async fn run(lane: Rc<Lane>) {
         let woken = lane.queued.wait();
         // Behind a batch that could not be started nothing is, so that the order stays.
         let is_grounded = |flight: &Flight| flight.pending.is_none();
-        while flying.len() < lane.options.in_flight_max && !flying.back().is_some_and(is_grounded) {
-            let next = lane.queue.borrow_mut().pop_front();
-            let Some(sealed) = next else { break };
-            flying.extend(lane.launch(sealed).await);
+        while !flying.back().is_some_and(is_grounded) {
+            let oldest = flying.front().map(|flight| flight.place);
+            let Some(next) = lane.next_within(oldest) else {
+                break;
+            };
+            let launched = lane.launch(next, flying.back()).await;
+            flying.extend(launched);
         }
         let is_full = flying.len() >= lane.options.in_flight_max;
         let Some(oldest) = flying.front_mut() else {
