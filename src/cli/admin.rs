@@ -54,6 +54,8 @@ impl Admin {
     ) -> Result<Option<Answered>, Failure> {
         let core = client.core();
         if let Some(text) = &self.admin {
+            // The node prints it as a link when it starts.
+            let text = text.strip_prefix("http://").unwrap_or(text);
             let addresses = Address::parse_list(text).map_err(|error| {
                 let what = "the address of the admin port cannot be read";
                 Failure::new(Kind::General, what, error.to_string(), "correct --admin")
