@@ -20,6 +20,7 @@ use reactor::{Bytes, Core, Replier, Reply, Signal, first, reply};
 use super::home::number;
 use super::load::{self, LoadError, Loaded};
 use super::outbox::{BatchNumber, Outbox};
+use super::turns::{Standing, Turns};
 use crate::errand::Begun;
 
 /// After a failure the log is read again when this is over.
@@ -33,6 +34,8 @@ pub(crate) struct Surroundings {
     pub(crate) topics: RefCell<Arc<Topics>>,
     pub(crate) ends: RefCell<Arc<LogEnds>>,
     pub(crate) options: Cell<Options>,
+    /// Whose log is read now.
+    pub(crate) turns: Turns,
 }
 
 /// How hosts read and write their logs.
@@ -73,6 +76,8 @@ struct State {
     core: Core,
     partition: Partition,
     surroundings: Rc<Surroundings>,
+    /// Where this one stands in the queue of those that load.
+    standing: Rc<Standing>,
     stage: RefCell<Stage>,
     callers: RefCell<BTreeMap<Caller, Replier<Answer>>>,
     next_caller: Cell<u64>,
@@ -101,6 +106,7 @@ impl GroupHost {
                 core: core.clone(),
                 partition,
                 surroundings: Rc::clone(surroundings),
+                standing: surroundings.turns.stand(),
                 stage: RefCell::new(Stage::Loading),
                 callers: RefCell::default(),
                 next_caller: Cell::new(0),
@@ -158,6 +164,12 @@ impl GroupHost {
             self.state.core.sleep(RELOAD_PAUSE).await;
             self.set_stage(Stage::Loading);
         }
+        let _turn = self
+            .state
+            .surroundings
+            .turns
+            .take(&self.state.standing)
+            .await;
         let mut machine = Box::new(self.machine());
         let piece_bytes = self.state.surroundings.options.get().load_bytes;
         let (core, partition) = (&self.state.core, &self.state.partition);
@@ -212,7 +224,10 @@ impl GroupHost {
                 self.state.callers.borrow_mut().insert(caller, replier);
                 machine.handle(now, caller, ask)
             }
-            Stage::Loading | Stage::Down => return Err(Box::new(ask.refused(loading()))),
+            Stage::Loading | Stage::Down => {
+                self.state.surroundings.turns.hurry(&self.state.standing);
+                return Err(Box::new(ask.refused(loading())));
+            }
             Stage::Ended => return Err(Box::new(ask.refused(not_here()))),
         };
         self.take(now, step);

@@ -16,6 +16,7 @@ use reactor::Reply;
 
 use super::home::OFFSETS_TOPIC;
 use super::host::{GroupHost, Options, Surroundings, loading, not_here};
+use super::turns::Turns;
 use crate::broker::Broker;
 use crate::hosted::Unavailable;
 use crate::ownership::PartitionId;
@@ -64,6 +65,7 @@ impl Broker {
                     topics: RefCell::new(topics_of(image)),
                     ends: RefCell::default(),
                     options: Cell::new(Options::new(&self.config().settings)),
+                    turns: Turns::default(),
                 };
                 let first = groups.surroundings.set(Rc::new(surroundings));
                 assert!(first.is_ok(), "surroundings are set once");

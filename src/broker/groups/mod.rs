@@ -5,7 +5,7 @@
 //! request that waits for its answer; an answer is *held* until the records that it rests upon are
 //! durable.
 //!
-//! Lifecycle of a host: its log is replayed into a machine; asks and timers run the machine at
+//! Lifecycle of a host: when its turn comes its log is replayed into a machine; asks and timers run the machine at
 //! once; records gather into batches, of which two are on their way at most; answers leave in
 //! order. When an append fails the machine is dropped, all callers are told to look again, and
 //! the log is replayed anew.
@@ -23,6 +23,7 @@ mod host;
 mod hosts;
 mod load;
 mod outbox;
+mod turns;
 
 pub(crate) use home::OFFSETS_TOPIC;
 pub(crate) use hosts::GroupHosts;
@@ -34,3 +35,7 @@ mod home_tests;
 #[cfg(test)]
 #[path = "../tests/groups_outbox.rs"]
 mod outbox_tests;
+
+#[cfg(test)]
+#[path = "../tests/groups_turns.rs"]
+mod turns_tests;
