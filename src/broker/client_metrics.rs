@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::ops::Bound;
 use std::time::Duration;
 
 use base::{CoreId, Random, Uuid};
@@ -49,13 +50,20 @@ pub enum TelemetryRefusal {
     UnknownSubscription,
 }
 
-/// One value of one client, as it is shown.
+/// What one client measured of itself.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ClientValue {
+pub struct ClientValues {
     /// The client's id for its metrics.
     pub instance_id: Uuid,
     /// Who it is.
     pub client: ClientTraits,
+    /// Its values by name.
+    pub values: Vec<ClientValue>,
+}
+
+/// One value of one client, as it is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientValue {
     /// The metric's name and what it is about.
     pub name: String,
     /// What it is about.
@@ -230,20 +238,23 @@ impl ClientMetrics {
         }
     }
 
-    fn values(&self) -> Vec<ClientValue> {
+    /// What the first client behind `after` pushed, in the order of their ids.
+    fn values(&self, after: Option<Uuid>) -> Option<ClientValues> {
         let instances = self.instances.borrow();
-        let values = instances.iter().flat_map(|(id, instance)| {
-            let values = instance.values.iter();
-            values.map(|((name, attributes), (value, is_counter))| ClientValue {
-                instance_id: *id,
-                client: instance.client.clone(),
-                name: name.clone(),
-                attributes: attributes.clone(),
-                value: *value,
-                is_counter: *is_counter,
-            })
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let (id, instance) = instances.range((from, Bound::Unbounded)).next()?;
+        let values = instance.values.iter();
+        let values = values.map(|((name, attributes), (value, is_counter))| ClientValue {
+            name: name.clone(),
+            attributes: attributes.clone(),
+            value: *value,
+            is_counter: *is_counter,
         });
-        values.collect()
+        Some(ClientValues {
+            instance_id: *id,
+            client: instance.client.clone(),
+            values: values.collect(),
+        })
     }
 }
 
@@ -354,12 +365,13 @@ impl Broker {
         })
     }
 
-    /// Everything that clients pushed to this node and are still asked for, for metrics endpoints.
-    pub async fn client_values(&self) -> Vec<ClientValue> {
-        let asked = self.on_core(CoreId(0), |broker| {
-            std::future::ready(broker.shared.client_metrics.values())
+    /// What the first client behind `after` pushed to this node and is still asked for; nothing
+    /// behind the last one. Client by client, so that many of them do not hold up their core.
+    pub async fn client_values(&self, after: Option<Uuid>) -> Option<ClientValues> {
+        let asked = self.on_core(CoreId(0), move |broker| {
+            std::future::ready(broker.shared.client_metrics.values(after))
         });
-        asked.await.unwrap_or_default()
+        asked.await.ok().flatten()
     }
 }
 

@@ -107,15 +107,18 @@ fn deltas_add_up_and_a_new_demand_begins_anew() {
     metrics.take(Uuid(5), vec![point(2.0, PointKind::Delta)]);
     metrics.take(Uuid(5), vec![point(3.0, PointKind::Delta)]);
     metrics.take(Uuid(6), vec![point(3.0, PointKind::Delta)]);
-    let values = metrics.values();
+    let pushed = metrics.values(None).unwrap();
+    assert_eq!(pushed.instance_id, Uuid(5));
+    let values = pushed.values;
     assert_eq!((values.len(), values[0].value), (1, 5.0));
     assert!(values[0].is_counter);
+    assert_eq!(metrics.values(Some(Uuid(5))), None, "nobody else was asked");
     subscribe(&mut image, "one", &[("metrics", "n")]);
     let second = demand(&image, Uuid(5), &client("a"));
     metrics
         .ask(&second, client("a"), Duration::from_secs(400))
         .unwrap();
-    assert!(metrics.values().is_empty());
+    assert!(metrics.values(None).unwrap().values.is_empty());
 }
 
 /// Ids are free to make up, so their number must cost nothing.

@@ -37,7 +37,7 @@ mod watch;
 
 pub use administration::NamedPartition;
 pub use broker::Broker;
-pub use client_metrics::{ClientValue, Demand, TelemetryRefusal};
+pub use client_metrics::{ClientValue, ClientValues, Demand, TelemetryRefusal};
 pub use configs::Altered;
 pub use controller::ControllerError;
 pub use coordinator;

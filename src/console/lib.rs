@@ -13,6 +13,7 @@
 //! Start reading at `routes.rs`, which is everything that can be asked, then `listener.rs`.
 
 mod burrow;
+mod clients;
 mod groups;
 mod http;
 mod listener;

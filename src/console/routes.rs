@@ -8,7 +8,7 @@ use broker::{Broker, Unavailable};
 use metrics::{Labels, names};
 
 use crate::http::{Answer, Code, EXPOSITION, Request, decoded};
-use crate::{burrow, groups};
+use crate::{burrow, clients, groups};
 
 /// Answers one request.
 pub(crate) async fn answer(broker: &Broker, request: &Request) -> Answer {
@@ -30,6 +30,7 @@ pub(crate) async fn answer(broker: &Broker, request: &Request) -> Answer {
     }
     match segments.as_slice() {
         ["metrics"] => metrics(broker).await,
+        ["metrics", "clients"] => clients::metrics(broker).await,
         ["healthz"] => health(broker).await,
         ["v1", "groups"] => groups::list(broker).await,
         ["v1", "groups", group] => groups::describe(broker, group).await,
@@ -44,6 +45,7 @@ fn is_known(segments: &[&str]) -> bool {
     matches!(
         segments,
         ["metrics"]
+            | ["metrics", "clients"]
             | ["healthz"]
             | ["v1", "groups"]
             | ["v1", "groups", _]

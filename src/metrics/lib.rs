@@ -14,6 +14,7 @@
 //! Start reading at `names.rs`, which is everything that is shown, then `page.rs`.
 
 mod counter;
+mod foreign;
 mod gauge;
 mod histogram;
 pub mod names;
@@ -21,6 +22,7 @@ mod page;
 mod source;
 
 pub use counter::Counter;
+pub use foreign::{ForeignLabels, ForeignPage};
 pub use gauge::{Gauge, Held};
 pub use histogram::{BOUNDS_US, Histogram, HistogramReading};
 pub use page::{Family, Kind, Labels, Page};

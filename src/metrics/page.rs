@@ -63,6 +63,15 @@ impl Labels {
         self.text.push('"');
         self
     }
+
+    /// As they stand behind a name.
+    pub(crate) fn in_braces(&self) -> String {
+        if self.text.is_empty() {
+            String::new()
+        } else {
+            format!("{{{}}}", self.text)
+        }
+    }
 }
 
 /// Writes the value of a label, in which three characters have a meaning of their own.
@@ -201,9 +210,9 @@ fn head(text: &mut String, family: &Family) {
 fn line(text: &mut String, name: &str, labels: &Labels, value: &Value) {
     // Writing to a string cannot fail.
     let _ = match value {
-        Value::Count(count) => writeln!(text, "{name}{} {count}", braces(labels)),
-        Value::Whole(level) => writeln!(text, "{name}{} {level}", braces(labels)),
-        Value::Level(level) => writeln!(text, "{name}{} {}", braces(labels), number(*level)),
+        Value::Count(count) => writeln!(text, "{name}{} {count}", labels.in_braces()),
+        Value::Whole(level) => writeln!(text, "{name}{} {level}", labels.in_braces()),
+        Value::Level(level) => writeln!(text, "{name}{} {}", labels.in_braces(), number(*level)),
         Value::Durations(reading) => return buckets(text, name, labels, reading),
     };
 }
@@ -214,24 +223,16 @@ fn buckets(text: &mut String, name: &str, labels: &Labels, reading: &HistogramRe
     let bounds = bounds.chain(std::iter::once("+Inf".to_owned()));
     for (bound, count) in bounds.zip(&reading.counts) {
         below = below.wrapping_add(*count);
-        let labels = braces(&labels.clone().and("le", bound));
+        let labels = labels.clone().and("le", bound).in_braces();
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{name}_bucket{labels} {below}");
     }
-    let labels = braces(labels);
+    let labels = labels.in_braces();
     let sum = number(seconds(reading.sum_us));
     let _ = writeln!(
         text,
         "{name}_sum{labels} {sum}\n{name}_count{labels} {below}"
     );
-}
-
-fn braces(labels: &Labels) -> String {
-    if labels.text.is_empty() {
-        String::new()
-    } else {
-        format!("{{{}}}", labels.text)
-    }
 }
 
 #[expect(
@@ -243,7 +244,7 @@ fn seconds(us: u64) -> f64 {
 }
 
 /// A number as the format writes it.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if value.is_nan() {
         "NaN".to_owned()
     } else if value == f64::INFINITY {

@@ -24,10 +24,11 @@ use wire::push_telemetry::PushTelemetryRequest;
 use wire::update_features::{self, UpdateFeaturesRequest};
 
 use crate::connection::Connection;
+use crate::exposition::Page;
 use crate::log::{EARLIEST, list_offset};
 use crate::records::Writer;
 use crate::server::Server;
-use crate::topics;
+use crate::{admin_port, topics};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -335,6 +336,19 @@ fn quotas_outlive_a_crash() {
     );
 }
 
+/// One gauge as OpenTelemetry writes it.
+fn gauge(name: &str, value: i64) -> Vec<u8> {
+    let within = |field: u8, bytes: &[u8]| {
+        let len = u8::try_from(bytes.len()).unwrap();
+        [&[(field << 3) | 2, len], bytes].concat()
+    };
+    // The point's value is field 6, eight bytes.
+    let point = [&[(6 << 3) | 1][..], &value.to_le_bytes()].concat();
+    let points = within(5, &within(1, &point));
+    let metric = [within(1, name.as_bytes()), points].concat();
+    within(1, &within(2, &within(2, &metric)))
+}
+
 /// A client learns what is wanted, pushes it, and is held to its pace and its subscription.
 #[test]
 fn clients_push_what_is_asked() {
@@ -370,7 +384,15 @@ fn clients_push_what_is_asked() {
         answer.read::<PushTelemetryRequest<'_>>().error_code
     };
     let named = demand.subscription_id;
-    assert_eq!(push(named, false, &[10, 0]), 0);
+    assert_eq!(push(named, false, &gauge("org.apache.kafka.it", 17)), 0);
+    let (code, shown) = admin_port::ask(server.admin(), "GET", "/metrics/clients");
+    let shown = Page::read(&shown);
+    let of = id.to_string();
+    let client = [("client_instance_id", of.as_str())];
+    assert_eq!(
+        (code, shown.find("org_apache_kafka_it", &client)),
+        (200, vec![17.0])
+    );
     assert_eq!(
         push(named, false, &[10, 0]),
         89,

@@ -27,7 +27,7 @@ fn send(address: SocketAddr, bytes: &[u8]) -> String {
 }
 
 /// The status and the body of one request.
-fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String) {
+pub(crate) fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String) {
     let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n");
     let answer = send(address, request.as_bytes());
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();

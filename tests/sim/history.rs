@@ -57,6 +57,8 @@ struct Told {
     sent: BTreeMap<u32, u32>,
     /// What acknowledgements or fetches showed, and who showed it.
     known: BTreeMap<Offset, (Name, &'static str)>,
+    /// How many of each producer's records must be there, wherever: a prefix of what it sent.
+    kept: BTreeMap<u32, u32>,
     acked_count: u64,
     fetched_count: u64,
 }
@@ -73,6 +75,14 @@ impl History {
     pub(crate) fn note_acked(&self, offset: Offset, name: Name) {
         self.told.borrow_mut().acked_count += 1;
         self.note(offset, name, "acknowledged");
+    }
+
+    /// A producer was told that a record is there, but not where.
+    pub(crate) fn note_kept(&self, name: Name) {
+        let mut told = self.told.borrow_mut();
+        told.acked_count += 1;
+        let kept = told.kept.entry(name.producer).or_default();
+        *kept = (*kept).max(name.place + 1);
     }
 
     /// A consumer was shown a record at `offset`.
@@ -122,6 +132,14 @@ impl History {
             let sent = told.sent.get(&name.producer).copied().unwrap_or(0);
             assert!(name.place < sent, "at {offset}: {name:?} was never sent");
             found.insert(*offset, *name);
+        }
+        for (producer, kept) in &told.kept {
+            let there = next_places.get(producer).copied().unwrap_or(0);
+            assert!(
+                there >= *kept,
+                "producer {producer} was told that its first {kept} records are there; the log \
+                 has {there}"
+            );
         }
         for (offset, (name, how)) in &told.known {
             let there = found.get(offset);

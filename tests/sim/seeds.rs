@@ -24,11 +24,12 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// Runs `property` for `count` seeds, or as the environment says. It returns the trace hash of its
-/// world, which must be a function of the seed.
-pub(crate) fn each_seed(name: &str, count: u64, property: impl Fn(u64) -> u64) {
+/// world, which must be a function of the seed. Gives the number of seeds that were run: a single
+/// one may happen to achieve nothing.
+pub(crate) fn each_seed(name: &str, count: u64, property: impl Fn(u64) -> u64) -> u64 {
     if let Some(seed) = number("SIM_SEED") {
         property(seed);
-        return;
+        return 1;
     }
     let seeds = number("SIM_SEEDS").unwrap_or(count);
     for seed in 0..seeds {
@@ -50,6 +51,7 @@ pub(crate) fn each_seed(name: &str, count: u64, property: impl Fn(u64) -> u64) {
             }
         }
     }
+    seeds
 }
 
 thread_local! {

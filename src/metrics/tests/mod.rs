@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::page::Kind;
-use crate::{Histogram, Labels, Page, names};
+use crate::{ForeignLabels, ForeignPage, Histogram, Labels, Page, names};
 
 /// A dashboard finds a family by its name, and Prometheus refuses a page with a name that it does
 /// not allow or that stands there twice.
@@ -87,5 +87,35 @@ fn pages_of_cores_become_one() {
          # HELP forebay_uptime_seconds Seconds since this node started.\n\
          # TYPE forebay_uptime_seconds gauge\n\
          forebay_uptime_seconds 1.5\n"
+    );
+}
+
+/// Clients choose their metrics' names and may choose badly; one page must not become unreadable
+/// for that.
+#[test]
+fn what_others_named_is_made_to_fit() {
+    let mut page = ForeignPage::new();
+    let labels = ForeignLabels::new()
+        .and("client_id", "mine")
+        .and("client.id", "made up")
+        .and("9:lives\n", "a\"b");
+    page.put("org.apache.kafka.x", &labels, 1.5, false);
+    page.put("org_apache_kafka_x", &ForeignLabels::new(), 2.0, true);
+    page.put("", &ForeignLabels::new(), f64::NAN, true);
+    let texts: Vec<_> = std::iter::from_fn(|| page.take_text()).collect();
+    let lines: Vec<_> = texts.iter().flat_map(|text| text.lines()).collect();
+    let lines: Vec<_> = lines
+        .iter()
+        .filter(|line| !line.starts_with("# HELP"))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            &"# TYPE _ counter",
+            &"_ NaN",
+            &"# TYPE org_apache_kafka_x untyped",
+            &r#"org_apache_kafka_x{client_id="mine",_9_lives_="a\"b"} 1.5"#,
+            &"org_apache_kafka_x 2",
+        ]
     );
 }

@@ -36,6 +36,10 @@ pub(crate) struct RebalanceOptions {
     /// How often one more joins; it leaves again after each time
     #[arg(long, default_value_t = 3)]
     pub(crate) rounds: usize,
+    /// How long the group is left alone before each time: a broker deals out a group's partitions
+    /// no more often than its assignment interval, and the last departure counts
+    #[arg(long, default_value_t = 1500)]
+    pub(crate) quiet_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -104,6 +108,9 @@ impl Group {
         figures.push(("all_joined_seconds", seconds(since, begin)));
         for _ in 0..self.options.rounds {
             let newcomer = self.seat(count).await?;
+            self.core
+                .sleep(Duration::from_millis(self.options.quiet_ms))
+                .await;
             let leaves = Rc::clone(&newcomer.leaves);
             let begin = self.core.now();
             self.admit(newcomer);
