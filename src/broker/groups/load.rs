@@ -13,10 +13,11 @@ use partition::Partition;
 use reactor::{Bytes, Core, Reply, reply};
 use storage::{Piece, ReadRequest, StorageError};
 
-/// How long records are replayed in one go.
-const REPLAY_SLICE: Duration = Duration::from_millis(2);
+/// How long records are replayed in one go. Everything else that the core has to do, a node's start
+/// included, takes one such slice longer at each of its steps.
+const REPLAY_SLICE: Duration = Duration::from_micros(250);
 /// After so many records the clock is looked at.
-const RECORDS_PER_LOOK: u64 = 256;
+const RECORDS_PER_LOOK: u64 = 64;
 /// The most that one batch decompresses to.
 const PLAIN_BYTES_MAX: usize = 1 << 30;
 
