@@ -35,6 +35,7 @@ check: ## format, clippy and the house rules of tests/tidy.rs; under a minute wh
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) test --locked --quiet -p forebay --test tidy
+	$(CARGO) metadata --locked --quiet --format-version 1 --manifest-path tools/fuzz/Cargo.toml >/dev/null
 	if [ -d tools/wiregen ]; then $(CARGO) run --locked --quiet -p forebay-wiregen -- --check; fi
 
 .PHONY: sim
