@@ -120,7 +120,7 @@ impl Partition {
             record_bytes_max: u64::from(config.max_decompressed_message_bytes),
             decompressed_bytes_max: DECOMPRESSED_BYTES_MAX,
         };
-        let mut scratch = self.shared.scratch.borrow_mut();
+        let mut scratch = self.shared.log.engine().scratch();
         let validated = batch::validate(&request.records, &rules, &mut scratch)?;
         if validated.codec == Codec::Zstd && !request.zstd_allowed {
             return Err(AppendError::CodecTooNew);

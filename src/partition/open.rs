@@ -1,7 +1,7 @@
 //! From files to a partition: recovery, producers, epochs.
 
 use base::{LeaderEpoch, Offset, TopicPartition, Uuid};
-use batch::{BatchView, Scratch};
+use batch::BatchView;
 use config::TopicConfig;
 use replica::{LeaderEpochs, ProducerStates, Replica, ReplicaStart};
 use storage::{Engine, FoundLog, Log, OpenLog, RecoveryReport, RecoveryVisitor, StorageError};
@@ -26,14 +26,14 @@ pub struct OpenPartition {
 }
 
 /// Rebuilds producers while the log is read.
-struct Visitor {
+struct Visitor<'a> {
+    engine: &'a Engine,
     name: TopicPartition,
     producers: ProducerStates,
     epochs: LeaderEpochs,
-    scratch: Scratch,
 }
 
-impl RecoveryVisitor for Visitor {
+impl RecoveryVisitor for Visitor<'_> {
     fn load_snapshot(&mut self, offset: Offset, bytes: &[u8]) -> bool {
         match ProducerStates::decode(bytes, PRODUCERS_MAX) {
             Ok(producers) => {
@@ -52,7 +52,7 @@ impl RecoveryVisitor for Visitor {
             self.epochs
                 .assign(batch.leader_epoch(), batch.base_offset());
         }
-        if let Err(error) = self.producers.replay(batch, &mut self.scratch) {
+        if let Err(error) = self.producers.replay(batch, &mut self.engine.scratch()) {
             // Its checksum is right, so somebody wrote it this way; no producer depends on it.
             let offset = batch.base_offset();
             tracing::warn!(partition = %self.name, %offset, %error, "marker passed over");
@@ -89,10 +89,10 @@ impl Partition {
             return Ok(Self::new(engine.core(), log, replica, open.config));
         };
         let mut visitor = Visitor {
+            engine,
             name: open.name.clone(),
             producers: ProducerStates::new(PRODUCERS_MAX),
             epochs: LeaderEpochs::new(),
-            scratch: Scratch::new(),
         };
         let open_log = OpenLog {
             partition: open.name,

@@ -5,7 +5,6 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use base::{LeaderEpoch, Offset, TopicPartition};
-use batch::Scratch;
 use config::TopicConfig;
 use reactor::{Core, Signal};
 use replica::{Effects, Replica};
@@ -22,7 +21,6 @@ pub(crate) struct Shared {
     pub(crate) log: Log,
     pub(crate) replica: RefCell<Replica>,
     pub(crate) config: RefCell<Rc<TopicConfig>>,
-    pub(crate) scratch: RefCell<Scratch>,
     /// Notified when readers may see more, or less, or nothing ever again.
     pub(crate) changed: Signal,
     /// Held by whoever changes the epochs or the log's start, so that the epochs' file is written
@@ -80,7 +78,6 @@ impl Partition {
                 log: log.clone(),
                 replica: RefCell::new(replica),
                 config: RefCell::new(Rc::new(config)),
-                scratch: RefCell::new(Scratch::new()),
                 changed: Signal::new(),
                 epochs: Gate::default(),
                 is_from_reserve: RESERVED_TOPICS.contains(&log.partition().topic.as_str()),

@@ -4,13 +4,14 @@
 //! Invariant: after the first failed write or flush nothing is written any more. Trying again
 //! would prove nothing, since the kernel may have dropped what it could not write.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use base::{Offset, TopicPartition};
+use batch::Scratch;
 use reactor::{Buffer, Core, First, Signal, first};
 
 use crate::counters::Counters;
@@ -26,6 +27,10 @@ use crate::windows::Windows;
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
 /// A log without an append for so long gives its memory back.
 const IDLE_AFTER: Duration = Duration::from_secs(10);
+/// How often logs are looked for that may rest.
+const REST_INTERVAL: Duration = Duration::from_secs(10);
+/// A log without an append for so long closes its files and gives back room on the disk.
+const REST_AFTER: Duration = Duration::from_secs(60);
 
 /// One core's part of one data directory. Cheap to clone.
 #[derive(Clone)]
@@ -43,6 +48,7 @@ pub(crate) struct EngineShared {
     /// other's half.
     memory: Gate,
     windows: Windows,
+    scratch: RefCell<Scratch>,
     offline: RefCell<Option<StorageError>>,
     offline_signal: Signal,
     discarded: Discarded,
@@ -75,6 +81,7 @@ impl Engine {
                 flushed: Signal::new(),
                 memory: Gate::default(),
                 windows: Windows::default(),
+                scratch: RefCell::default(),
                 offline: RefCell::new(None),
                 offline_signal: Signal::new(),
                 discarded: Discarded::default(),
@@ -195,6 +202,16 @@ impl Engine {
         self.shared.flushed.notify();
     }
 
+    /// Memory for looking into batches, one for all logs of this core: it is large, and nobody
+    /// waits for anything while it is in use.
+    ///
+    /// # Panics
+    /// When it is in use.
+    #[must_use]
+    pub fn scratch(&self) -> RefMut<'_, Scratch> {
+        self.shared.scratch.borrow_mut()
+    }
+
     pub(crate) fn windows(&self) -> &Windows {
         &self.shared.windows
     }
@@ -245,6 +262,17 @@ impl Engine {
         richest.is_some_and(|log| log.evict_oldest())
     }
 
+    /// Lets logs rest that are idle.
+    async fn let_rest(&self) {
+        for log in self.logs() {
+            match log.rest(REST_AFTER).await {
+                Ok(()) => {}
+                Err(error) if error.is_no_room() => {}
+                Err(error) => return self.go_offline(error),
+            }
+        }
+    }
+
     /// Ends the maintenance; logs must have been closed before.
     pub fn stop(&self) {
         self.shared.stopped.set(true);
@@ -253,6 +281,7 @@ impl Engine {
 
 /// Looks after this core's logs once in a while, until the engine is gone.
 async fn maintain(core: Core, engine: Weak<EngineShared>) {
+    let mut rested = core.now();
     loop {
         core.sleep(MAINTENANCE_INTERVAL).await;
         let Some(shared) = engine.upgrade() else {
@@ -265,6 +294,10 @@ async fn maintain(core: Core, engine: Weak<EngineShared>) {
         engine.refresh_disk().await;
         for log in engine.logs() {
             log.maintain(core.now(), IDLE_AFTER);
+        }
+        if core.now().saturating_sub(rested) >= REST_INTERVAL {
+            rested = core.now();
+            engine.let_rest().await;
         }
     }
 }

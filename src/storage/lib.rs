@@ -26,6 +26,7 @@ mod error;
 mod flusher;
 mod gate;
 mod history;
+mod idle;
 mod index;
 mod layout;
 mod lifecycle;

@@ -169,6 +169,8 @@ impl Log {
             .await?;
         let active = Rc::new(begin_empty(engine, &dir, Offset(0)).await?);
         core.sync_dir(engine.dir()).await?;
+        // Many logs are made of which few are written to soon.
+        active.close();
         let segments = BTreeMap::from([(active.base, Rc::clone(&active))]);
         let state = LogState::new(config, segments, Offset(0), &active);
         Ok(Self::new(engine, partition, dir, state))
@@ -197,6 +199,8 @@ impl Log {
             told: engine.core().now(),
         };
         let state = recovery.run().await?;
+        // After a start most logs are idle.
+        state.active().close();
         let (dir, report) = (recovery.dir, recovery.report);
         let log = Self::new(engine, open.partition.clone(), dir, state);
         Ok((log, report))

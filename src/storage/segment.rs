@@ -134,6 +134,12 @@ impl Segment {
         }
     }
 
+    /// True while the file is held open.
+    #[cfg(test)]
+    pub(crate) fn is_open(&self) -> bool {
+        self.file.borrow().is_some()
+    }
+
     /// Lets go of the file, so that the next use opens it again, in another mode if need be.
     pub(crate) fn close(&self) {
         *self.file.borrow_mut() = None;

@@ -17,7 +17,7 @@ use crate::tail::{PendingWrites, Tail};
 /// How many places of sequential readers are remembered per log.
 const PLACES_MAX: usize = 16;
 /// The first step by which a file is made larger than it has to be; it doubles with each one.
-const STEP_FIRST: u64 = 64 << 10;
+pub(crate) const STEP_FIRST: u64 = 64 << 10;
 /// The largest such step.
 const STEP_MAX: u64 = 64 << 20;
 /// The smallest chunk of memory: that of a log with little traffic.

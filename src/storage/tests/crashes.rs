@@ -49,6 +49,9 @@ async fn live(core: reactor::Core, shared: Shared, seed: u64, planted: Planted) 
             core.sleep(Duration::from_micros(random.below(20_000)))
                 .await;
         }
+        if random.chance(1, 8) && log.rest(Duration::ZERO).await.is_err() {
+            return;
+        }
         if append(&log, &sent, &batch).await.is_err() {
             return;
         }

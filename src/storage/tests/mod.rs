@@ -4,6 +4,7 @@ mod compaction;
 mod crashes;
 mod damage;
 mod full_disk;
+mod idle;
 mod kernel;
 mod model;
 mod retention;
