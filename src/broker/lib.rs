@@ -23,6 +23,7 @@ mod errand;
 mod groups;
 mod hosted;
 mod hosting;
+mod hosts;
 mod lag;
 mod log_dirs;
 mod metadata_log;

@@ -2,29 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use base::{ErrorCode, NodeId, PartitionIndex};
+use base::{ErrorCode, NodeId};
 use config::Settings;
 use metadata::Refusal;
 use metadata::decide::NewTopic;
 
 use crate::broker::Broker;
 use crate::controller::ControllerError;
+use crate::hosts::{number, partition_of};
 use crate::ownership::PartitionId;
 
 /// The topic that holds groups and committed offsets.
 pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
-
-/// The partition of a topic with `partitions` partitions that a group lives in: Java's hash of the
-/// group's id, as every client and tool of Kafka computes it.
-pub(crate) fn partition_of(group: &str, partitions: i32) -> PartitionIndex {
-    assert!(partitions > 0, "a topic has partitions");
-    let hash = group.encode_utf16().fold(0_i32, |hash, unit| {
-        hash.wrapping_mul(31).wrapping_add(i32::from(unit))
-    });
-    // Kafka takes the one number without a positive twin for zero.
-    let hash = hash.checked_abs().unwrap_or(0);
-    PartitionIndex(hash % partitions)
-}
 
 impl Broker {
     /// Where the group's coordinator is; nothing while `__consumer_offsets` does not exist.
@@ -92,16 +81,4 @@ fn offsets_topic(settings: &Settings) -> NewTopic {
             .collect(),
         ..NewTopic::default()
     }
-}
-
-/// A whole number that has a default.
-pub(crate) fn number(settings: &Settings, key: &'static str) -> i64 {
-    let effective = settings.effective(key);
-    let value = effective.and_then(|effective| effective.value);
-    let parsed = value.and_then(|value| value.parse().ok());
-    assert!(
-        parsed.is_some(),
-        "{key} has a default and lets only numbers in"
-    );
-    parsed.unwrap_or(0)
 }

@@ -1,9 +1,8 @@
 //! The hosts of one core, and the way to them from any core.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use base::{CoreId, ErrorCode};
@@ -15,41 +14,21 @@ use metadata::{Image, Resource, ResourceKind};
 use reactor::Reply;
 
 use super::home::OFFSETS_TOPIC;
-use super::host::{GroupHost, Options, Surroundings, loading, not_here};
-use super::turns::Turns;
+use super::machine::{GroupHost, GroupSurroundings, options};
 use crate::broker::Broker;
 use crate::hosted::Unavailable;
+use crate::hosts::{Hosts, Surroundings, loading, not_here};
 use crate::ownership::PartitionId;
 
-/// The hosts of one core.
-#[derive(Default)]
-pub(crate) struct GroupHosts {
-    hosts: RefCell<BTreeMap<PartitionId, GroupHost>>,
-    /// From the first image on.
-    surroundings: OnceCell<Rc<Surroundings>>,
-}
+/// The hosts of groups on one core.
+pub(crate) type GroupHosts = Hosts<Groups>;
 
 impl GroupHosts {
-    fn find(&self, id: PartitionId) -> Option<GroupHost> {
-        self.hosts.borrow().get(&id).cloned()
-    }
-
-    fn all(&self) -> Vec<GroupHost> {
-        self.hosts.borrow().values().cloned().collect()
-    }
-
     /// Tells all of them how far logs reach.
     pub(crate) fn tell_ends(&self, ends: &Arc<LogEnds>) {
-        if let Some(surroundings) = self.surroundings.get() {
-            *surroundings.ends.borrow_mut() = Arc::clone(ends);
+        if let Some(surroundings) = self.surroundings() {
+            *surroundings.own.ends.borrow_mut() = Arc::clone(ends);
             self.all().iter().for_each(GroupHost::ends_changed);
-        }
-    }
-
-    /// Ends all hosts in order: what their machines said is durable.
-    pub(crate) async fn stop(&self) {
-        for host in self.all() {
-            host.stop().await;
         }
     }
 }
@@ -58,34 +37,30 @@ impl Broker {
     /// Takes in what an image means for the groups of this core; its partitions serve already.
     pub(crate) fn adopt_groups(&self, before: &Image, image: &Image) {
         let groups = &self.shared.groups;
-        match groups.surroundings.get() {
+        match groups.surroundings() {
             None => {
-                let surroundings = Surroundings {
+                let own = GroupSurroundings {
                     config: RefCell::new(self.groups_config(image)),
                     topics: RefCell::new(topics_of(image)),
                     ends: RefCell::default(),
-                    options: Cell::new(Options::new(&self.config().settings)),
-                    turns: Turns::default(),
                 };
-                let first = groups.surroundings.set(Rc::new(surroundings));
-                assert!(first.is_ok(), "surroundings are set once");
+                let options = options(&self.config().settings);
+                groups.surround(Surroundings::new(own, options));
             }
             Some(surroundings) => {
                 // Unchanged parts of an image are the same piece of memory.
                 if !std::ptr::eq(before.topics(), image.topics()) {
-                    *surroundings.topics.borrow_mut() = topics_of(image);
+                    *surroundings.own.topics.borrow_mut() = topics_of(image);
                     groups.all().iter().for_each(GroupHost::topics_changed);
                 }
                 if self.group_settings_differ(before, image) {
-                    *surroundings.config.borrow_mut() = self.groups_config(image);
-                    surroundings
-                        .options
-                        .set(Options::new(&self.config().settings));
+                    *surroundings.own.config.borrow_mut() = self.groups_config(image);
+                    surroundings.options.set(options(&self.config().settings));
                     groups.all().iter().for_each(GroupHost::configure);
                 }
             }
         }
-        self.end_hosts_of_gone(image);
+        groups.retain(|id| image.partition(id.topic, id.index).is_some());
         self.start_hosts(image);
     }
 
@@ -101,31 +76,16 @@ impl Broker {
             || group_settings(before) != group_settings(image)
     }
 
-    fn end_hosts_of_gone(&self, image: &Image) {
-        let mut hosts = self.shared.groups.hosts.borrow_mut();
-        hosts.retain(|id, host| {
-            let exists = image.partition(id.topic, id.index).is_some();
-            if !exists {
-                host.end();
-            }
-            exists
-        });
-    }
-
     fn start_hosts(&self, image: &Image) {
-        let groups = &self.shared.groups;
-        let (Some(topic), Some(surroundings)) =
-            (image.topic(OFFSETS_TOPIC), groups.surroundings.get())
-        else {
+        let Some(topic) = image.topic(OFFSETS_TOPIC) else {
             return;
         };
         for id in self.shared.hosted.ids() {
-            if id.topic != topic.id || groups.find(id).is_some() {
+            if id.topic != topic.id {
                 continue;
             }
             if let Some(partition) = self.own_partition(id) {
-                let host = GroupHost::start(self.core(), partition, surroundings);
-                groups.hosts.borrow_mut().insert(id, host);
+                self.shared.groups.start(self.core(), id, partition);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Replaying a partition of `__consumer_offsets` into a machine.
+//! Replaying a partition into a machine.
 //!
 //! The next piece of the log is read while the last one is replayed, and the core's other tasks
 //! run in between. Markers of transactions are passed over.
@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use base::Offset;
 use batch::{BatchError, BatchView, Batches, Scratch};
-use coordinator::{Groups, ReplayError};
 use partition::Partition;
 use reactor::{Bytes, Core, Reply, reply};
 use storage::{Piece, ReadRequest, StorageError};
+
+use super::machine::Machine;
 
 /// How long records are replayed in one go. Everything else that the core has to do, a node's start
 /// included, takes one such slice longer at each of its steps.
@@ -21,7 +22,7 @@ const RECORDS_PER_LOOK: u64 = 64;
 /// The most that one batch decompresses to.
 const PLAIN_BYTES_MAX: usize = 1 << 30;
 
-/// Why a partition's groups could not be loaded.
+/// Why a partition could not be loaded.
 #[derive(Clone, Debug)]
 pub(crate) enum LoadError {
     /// The log cannot be read.
@@ -29,7 +30,7 @@ pub(crate) enum LoadError {
     /// A batch is not what was written.
     Batch(Offset, BatchError),
     /// A record does not follow its format.
-    Replay(Offset, ReplayError),
+    Replay(Offset, String),
 }
 
 impl fmt::Display for LoadError {
@@ -71,7 +72,7 @@ pub(crate) async fn load(
     core: &Core,
     partition: &Partition,
     piece_bytes: usize,
-    groups: &mut Groups,
+    machine: &mut impl Machine,
 ) -> Result<Loaded, LoadError> {
     let end = acknowledged_end(partition).await?;
     let mut loading = Loading {
@@ -89,7 +90,7 @@ pub(crate) async fn load(
             return Ok(loading.loaded);
         };
         reading = read(next);
-        loading.replay(&piece, groups).await?;
+        loading.replay(&piece, machine).await?;
     }
 }
 
@@ -181,12 +182,12 @@ struct Loading {
 }
 
 impl Loading {
-    async fn replay(&mut self, piece: &[u8], groups: &mut Groups) -> Result<(), LoadError> {
+    async fn replay(&mut self, piece: &[u8], machine: &mut impl Machine) -> Result<(), LoadError> {
         for view in Batches::new(piece) {
             let view = view.map_err(|error| LoadError::Batch(Offset(-1), error))?;
             self.loaded.bytes += view.len() as u64;
             if !view.attributes().is_control() {
-                self.replay_batch(&view, groups).await?;
+                self.replay_batch(&view, machine).await?;
             }
         }
         Ok(())
@@ -195,15 +196,15 @@ impl Loading {
     async fn replay_batch(
         &mut self,
         view: &BatchView<'_>,
-        groups: &mut Groups,
+        machine: &mut impl Machine,
     ) -> Result<(), LoadError> {
         let broken = |error| LoadError::Batch(view.base_offset(), error);
         let records = batch::records(view, &mut self.scratch, PLAIN_BYTES_MAX).map_err(broken)?;
         for record in records {
             let record = record.map_err(broken)?;
             let key = record.key.unwrap_or(&[]);
-            let replayed = groups.replay(key, record.value);
-            replayed.map_err(|error| LoadError::Replay(record.offset, error))?;
+            let replayed = machine.replay(key, record.value);
+            replayed.map_err(|error| LoadError::Replay(record.offset, error.to_string()))?;
             self.loaded.records += 1;
             if self.loaded.records.is_multiple_of(RECORDS_PER_LOOK)
                 && self.core.now() - self.slice_began > REPLAY_SLICE

@@ -1,15 +1,15 @@
-//! What a machine has said and the device does not have yet: records in batches, answers behind
-//! them.
+//! What a machine has said and the device does not have yet: records in batches, and behind them
+//! what has to wait for them.
 //!
-//! Invariants: batches are numbered in the order in which their records were said; an answer is
-//! held until the last batch said before it, and all batches before that one, are durable; answers
-//! leave in the order they came in.
+//! Invariants: batches are numbered in the order in which their records were said; a thing is held
+//! until the last batch said before it, and all batches before that one, are durable; things leave
+//! in the order they came in.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use base::Timestamp;
 use batch::{BatchBuilder, BatchOptions, Compression};
-use coordinator::{Answer, Caller, Record};
+use coordinator::Record;
 
 /// Two appends keep the device busy while records gather for the next.
 const IN_FLIGHT_MAX: usize = 2;
@@ -24,8 +24,8 @@ impl BatchNumber {
     }
 }
 
-/// The records and answers of one machine that are on their way.
-pub(crate) struct Outbox {
+/// The records of one machine that are on their way, and the things that wait for them.
+pub(crate) struct Outbox<T> {
     gathering: BatchBuilder,
     /// The number that the batch which is gathered will have.
     number: BatchNumber,
@@ -33,11 +33,11 @@ pub(crate) struct Outbox {
     full: VecDeque<(BatchNumber, Vec<u8>)>,
     /// Batches on their way to the device.
     flying: BTreeSet<BatchNumber>,
-    held: VecDeque<(BatchNumber, Caller, Answer)>,
+    held: VecDeque<(BatchNumber, T)>,
     batch_bytes_max: usize,
 }
 
-impl Outbox {
+impl<T> Outbox<T> {
     /// Nothing on its way; the first batch will be `number`. A batch takes no further step once it
     /// has `batch_bytes_max` bytes.
     pub(crate) fn new(
@@ -81,18 +81,18 @@ impl Outbox {
         assert!(self.gathering.record_count() > 0, "a step's records are in");
     }
 
-    /// Takes in an answer; gives it back when nothing that it rests upon is on its way.
-    pub(crate) fn hold(&mut self, caller: Caller, answer: Answer) -> Option<(Caller, Answer)> {
+    /// Takes in a thing; gives it back when nothing that it rests upon is on its way.
+    pub(crate) fn hold(&mut self, thing: T) -> Option<T> {
         if self.is_empty() {
-            assert!(self.held.is_empty(), "an answer is held for a batch");
-            return Some((caller, answer));
+            assert!(self.held.is_empty(), "a thing is held for a batch");
+            return Some(thing);
         }
         let last = if self.gathering.record_count() > 0 {
             self.number
         } else {
             BatchNumber(self.number.0.saturating_sub(1))
         };
-        self.held.push_back((last, caller, answer));
+        self.held.push_back((last, thing));
         None
     }
 
@@ -117,18 +117,16 @@ impl Outbox {
         self.number = self.number.next();
     }
 
-    /// Notes that a batch is durable; gives the answers that may leave now.
-    pub(crate) fn durable(&mut self, number: BatchNumber) -> Vec<(Caller, Answer)> {
+    /// Notes that a batch is durable; gives the things that may leave now.
+    pub(crate) fn durable(&mut self, number: BatchNumber) -> Vec<T> {
         let was_flying = self.flying.remove(&number);
         assert!(was_flying, "a batch becomes durable once");
         let first_missing = self.first_missing();
         let held = self.held.iter();
-        let ready = held.take_while(|(needs, _, _)| *needs < first_missing);
+        let ready = held.take_while(|(needs, _)| *needs < first_missing);
         let ready = ready.count();
         let released = self.held.drain(..ready);
-        released
-            .map(|(_, caller, answer)| (caller, answer))
-            .collect()
+        released.map(|(_, thing)| thing).collect()
     }
 
     /// The first batch that is not durable.

@@ -3,13 +3,13 @@
 
 use base::Timestamp;
 use batch::{Compression, Scratch, next_batch, records};
-use coordinator::{Answer, Caller, Record};
+use coordinator::Record;
 
 use super::outbox::{BatchNumber, Outbox};
 
 const NOW: Timestamp = Timestamp(1_000);
 
-fn outbox(batch_bytes_max: usize) -> Outbox {
+fn outbox(batch_bytes_max: usize) -> Outbox<u64> {
     Outbox::new(BatchNumber(1), Compression::default(), batch_bytes_max)
 }
 
@@ -21,14 +21,8 @@ fn records_of(keys: &[&str]) -> Vec<Record> {
     keys.iter().map(record).collect()
 }
 
-fn hold(outbox: &mut Outbox, caller: u64) -> bool {
-    outbox
-        .hold(Caller(caller), Answer::Heartbeat(Ok(())))
-        .is_none()
-}
-
-fn callers(released: Vec<(Caller, Answer)>) -> Vec<u64> {
-    released.into_iter().map(|(caller, _)| caller.0).collect()
+fn hold(outbox: &mut Outbox<u64>, thing: u64) -> bool {
+    outbox.hold(thing).is_none()
 }
 
 fn keys(batch: &[u8]) -> Vec<String> {
@@ -61,12 +55,12 @@ fn answers_leave_in_order_when_all_before_them_is_durable() {
     assert!(hold(&mut outbox, 5));
     assert!(outbox.next_batch().is_none(), "two are on their way");
     // The second one is heard of first.
-    assert_eq!(callers(outbox.durable(second)), Vec::<u64>::new());
+    assert_eq!(outbox.durable(second), Vec::<u64>::new());
     let (third, bytes) = outbox.next_batch().unwrap();
     assert_eq!(keys(&bytes), ["d", "e"], "what gathered goes together");
-    assert_eq!(callers(outbox.durable(first)), [1, 2, 3]);
+    assert_eq!(outbox.durable(first), [1, 2, 3]);
     assert!(!outbox.is_empty());
-    assert_eq!(callers(outbox.durable(third)), [4, 5]);
+    assert_eq!(outbox.durable(third), [4, 5]);
     assert!(outbox.is_empty());
     assert!(!hold(&mut outbox, 6));
 }

@@ -1,4 +1,4 @@
-//! One partition of `__consumer_offsets` with the machine of its groups.
+//! One partition of an internal topic with its machine.
 //!
 //! Invariants: the machine is asked only while it is loaded and has not failed; a caller is
 //! answered once or told that nobody here answers; batches of a machine that failed are all ended,
@@ -7,18 +7,16 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base::ErrorCode;
-use batch::{Codec, Compression};
-use config::Settings;
-use coordinator::{Answer, Ask, Caller, Groups, GroupsConfig, LogEnds, Now, Refusal, Step, Topics};
+use batch::Compression;
+use coordinator::{Caller, Now, Refusal};
 use partition::{AppendError, AppendRequest, Partition};
 use reactor::{Bytes, Core, Replier, Reply, Signal, first, reply};
 
-use super::home::number;
 use super::load::{self, LoadError, Loaded};
+use super::machine::{Machine, Said};
 use super::outbox::{BatchNumber, Outbox};
 use super::turns::{Standing, Turns};
 use crate::errand::Begun;
@@ -29,59 +27,70 @@ const RELOAD_PAUSE: Duration = Duration::from_secs(1);
 const BATCH_BYTES_MAX: usize = 1 << 20;
 
 /// What all hosts of a core look at.
-pub(crate) struct Surroundings {
-    pub(crate) config: RefCell<GroupsConfig>,
-    pub(crate) topics: RefCell<Arc<Topics>>,
-    pub(crate) ends: RefCell<Arc<LogEnds>>,
+pub(crate) struct Surroundings<M: Machine> {
+    /// What their machines look at.
+    pub(crate) own: M::Surroundings,
     pub(crate) options: Cell<Options>,
     /// Whose log is read now.
-    pub(crate) turns: Turns,
+    turns: Turns,
+}
+
+impl<M: Machine> Surroundings<M> {
+    /// Surroundings in which nobody loads yet.
+    pub(crate) fn new(own: M::Surroundings, options: Options) -> Self {
+        Self {
+            own,
+            options: Cell::new(options),
+            turns: Turns::default(),
+        }
+    }
 }
 
 /// How hosts read and write their logs.
 #[derive(Clone, Copy)]
 pub(crate) struct Options {
-    compression: Compression,
-    load_bytes: usize,
+    pub(crate) compression: Compression,
+    /// How much of a log is read at a time.
+    pub(crate) load_bytes: usize,
 }
 
-impl Options {
-    /// `offsets.topic.compression.codec` and `offsets.load.buffer.size`.
-    pub(crate) fn new(settings: &Settings) -> Self {
-        let codec = i16::try_from(number(settings, "offsets.topic.compression.codec"));
-        let codec = codec.ok().and_then(Codec::from_id).unwrap_or(Codec::None);
-        let load_bytes = number(settings, "offsets.load.buffer.size");
-        Self {
-            compression: Compression { codec, level: None },
-            load_bytes: usize::try_from(load_bytes).unwrap_or(1),
-        }
-    }
-}
-
-enum Stage {
+enum Stage<M> {
     Loading,
-    Serving(Box<Groups>),
+    Serving(Box<M>),
     /// It failed and will be loaded anew.
     Down,
     Ended,
 }
 
-/// One host. Cheap to clone; clones share it.
-#[derive(Clone)]
-pub(crate) struct GroupHost {
-    state: Rc<State>,
+/// What waits for records to be durable.
+enum Held<M: Machine> {
+    Answer(Caller, M::Answer),
+    Errand(M::Errand),
 }
 
-struct State {
+/// One host. Clones share it.
+pub(crate) struct Host<M: Machine> {
+    state: Rc<State<M>>,
+}
+
+impl<M: Machine> Clone for Host<M> {
+    fn clone(&self) -> Self {
+        Self {
+            state: Rc::clone(&self.state),
+        }
+    }
+}
+
+struct State<M: Machine> {
     core: Core,
     partition: Partition,
-    surroundings: Rc<Surroundings>,
+    surroundings: Rc<Surroundings<M>>,
     /// Where this one stands in the queue of those that load.
     standing: Rc<Standing>,
-    stage: RefCell<Stage>,
-    callers: RefCell<BTreeMap<Caller, Replier<Answer>>>,
+    stage: RefCell<Stage<M>>,
+    callers: RefCell<BTreeMap<Caller, Replier<M::Answer>>>,
     next_caller: Cell<u64>,
-    outbox: RefCell<Outbox>,
+    outbox: RefCell<Outbox<Held<M>>>,
     /// Appends on their way, those of failed machines included.
     appending: Cell<usize>,
     /// Until when the timekeeper sleeps.
@@ -92,12 +101,12 @@ struct State {
     appended: Signal,
 }
 
-impl GroupHost {
+impl<M: Machine> Host<M> {
     /// A host of `partition`, which loads by itself; at once where there is nothing to load.
     pub(crate) fn start(
         core: &Core,
         partition: Partition,
-        surroundings: &Rc<Surroundings>,
+        surroundings: &Rc<Surroundings<M>>,
     ) -> Self {
         let compression = surroundings.options.get().compression;
         let outbox = Outbox::new(BatchNumber(1), compression, BATCH_BYTES_MAX);
@@ -125,8 +134,13 @@ impl GroupHost {
         host
     }
 
-    fn machine(&self) -> Groups {
-        Groups::new(self.state.surroundings.config.borrow().clone())
+    fn machine(&self) -> M {
+        M::begin(&self.state.surroundings.own, &self.state.partition)
+    }
+
+    /// What its machine looks at.
+    pub(crate) fn surroundings(&self) -> &M::Surroundings {
+        &self.state.surroundings.own
     }
 
     fn now(&self) -> Now {
@@ -152,14 +166,14 @@ impl GroupHost {
                 Ok(_) => return,
                 Err(error) => {
                     let partition = self.state.partition.name();
-                    tracing::error!(%partition, %error, "groups not loaded");
+                    tracing::error!(%partition, %error, "{} not loaded", M::NAME);
                     self.set_stage(Stage::Down);
                 }
             }
         }
     }
 
-    async fn load(&self) -> Result<(Box<Groups>, Loaded), LoadError> {
+    async fn load(&self) -> Result<(Box<M>, Loaded), LoadError> {
         if !matches!(*self.state.stage.borrow(), Stage::Loading) {
             self.state.core.sleep(RELOAD_PAUSE).await;
             self.set_stage(Stage::Loading);
@@ -173,7 +187,7 @@ impl GroupHost {
         let mut machine = Box::new(self.machine());
         let piece_bytes = self.state.surroundings.options.get().load_bytes;
         let (core, partition) = (&self.state.core, &self.state.partition);
-        let loaded = load::load(core, partition, piece_bytes, &mut machine).await?;
+        let loaded = load::load(core, partition, piece_bytes, &mut *machine).await?;
         Ok((machine, loaded))
     }
 
@@ -182,27 +196,24 @@ impl GroupHost {
             partition = %self.state.partition.name(),
             records = loaded.records,
             bytes = loaded.bytes,
-            "groups loaded"
+            "{} loaded",
+            M::NAME
         );
     }
 
     /// Lets a loaded machine serve.
-    fn open(&self, machine: impl Into<Box<Groups>>) {
+    fn open(&self, machine: impl Into<Box<M>>) {
         let mut machine = machine.into();
-        // Settings and topics may have changed while the log was read.
-        machine.configure(self.state.surroundings.config.borrow().clone());
-        let topics = Arc::clone(&self.state.surroundings.topics.borrow());
         let now = self.now();
-        machine.ends_changed(Arc::clone(&self.state.surroundings.ends.borrow()));
-        let learnt = machine.topics_changed(now, topics);
-        let loaded = machine.loaded(now);
+        let said = machine.open(now, &self.state.surroundings.own);
         self.set_stage(Stage::Serving(machine));
-        self.take(now, learnt);
-        self.take(now, loaded);
+        for said in said {
+            self.take(now, said);
+        }
     }
 
     /// Changes the stage unless it is the last one.
-    fn set_stage(&self, next: Stage) {
+    fn set_stage(&self, next: Stage<M>) {
         let mut stage = self.state.stage.borrow_mut();
         if !matches!(*stage, Stage::Ended) {
             *stage = next;
@@ -214,23 +225,23 @@ impl GroupHost {
     }
 
     /// Gives the machine what it is asked; an answer at once where nobody can be asked.
-    pub(crate) fn ask(&self, ask: Ask) -> Result<Reply<Answer>, Box<Answer>> {
+    pub(crate) fn ask(&self, ask: M::Ask) -> Result<Reply<M::Answer>, Box<M::Answer>> {
         let caller = Caller(self.state.next_caller.get());
         self.state.next_caller.set(caller.0 + 1);
         let now = self.now();
         let (replier, answer) = reply();
-        let step = match &mut *self.state.stage.borrow_mut() {
+        let said = match &mut *self.state.stage.borrow_mut() {
             Stage::Serving(machine) => {
                 self.state.callers.borrow_mut().insert(caller, replier);
                 machine.handle(now, caller, ask)
             }
             Stage::Loading | Stage::Down => {
                 self.state.surroundings.turns.hurry(&self.state.standing);
-                return Err(Box::new(ask.refused(loading())));
+                return Err(Box::new(M::refused(&ask, loading())));
             }
-            Stage::Ended => return Err(Box::new(ask.refused(not_here()))),
+            Stage::Ended => return Err(Box::new(M::refused(&ask, not_here()))),
         };
-        self.take(now, step);
+        self.take(now, said);
         Ok(answer)
     }
 
@@ -239,55 +250,35 @@ impl GroupHost {
         matches!(*self.state.stage.borrow(), Stage::Serving(_))
     }
 
-    /// Runs an input that nobody waits for.
-    fn input(&self, input: impl FnOnce(&mut Groups, Now) -> Step) {
+    /// Runs an input that nobody waits for. A machine that is loaded later sees everything then.
+    pub(crate) fn input(&self, input: impl FnOnce(&mut M, Now) -> Said<M>) {
         let now = self.now();
-        let step = match &mut *self.state.stage.borrow_mut() {
+        let said = match &mut *self.state.stage.borrow_mut() {
             Stage::Serving(machine) => input(machine, now),
-            // A machine that is loaded later sees everything then.
             Stage::Loading | Stage::Down | Stage::Ended => return,
         };
-        self.take(now, step);
-    }
-
-    /// Tells the machine of the topics there are now.
-    pub(crate) fn topics_changed(&self) {
-        let topics = Arc::clone(&self.state.surroundings.topics.borrow());
-        self.input(|machine, now| machine.topics_changed(now, topics));
-    }
-
-    /// Tells the machine how far logs reach now.
-    pub(crate) fn ends_changed(&self) {
-        if let Stage::Serving(machine) = &mut *self.state.stage.borrow_mut() {
-            machine.ends_changed(Arc::clone(&self.state.surroundings.ends.borrow()));
-        }
-    }
-
-    /// Tells the machine of the settings there are now.
-    pub(crate) fn configure(&self) {
-        let config = self.state.surroundings.config.borrow().clone();
-        self.input(|machine, _now| {
-            machine.configure(config);
-            Step::default()
-        });
+        self.take(now, said);
     }
 
     /// What a machine is looked at for, beside being asked.
-    pub(crate) fn look<R>(&self, look: impl FnOnce(&Groups) -> R) -> Option<R> {
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&M) -> R) -> Option<R> {
         match &*self.state.stage.borrow() {
             Stage::Serving(machine) => Some(look(machine)),
             Stage::Loading | Stage::Down | Stage::Ended => None,
         }
     }
 
-    /// Does what a step says: records go on their way, answers behind them.
-    fn take(&self, now: Now, step: Step) {
+    /// Does what a machine said: records go on their way, answers and errands behind them.
+    fn take(&self, now: Now, said: Said<M>) {
+        let answers = said.answers.into_iter();
+        let answers = answers.map(|(caller, answer)| Held::Answer(caller, answer));
+        let errands = said.errands.into_iter().map(Held::Errand);
         let mut ready = Vec::new();
         {
             let mut outbox = self.state.outbox.borrow_mut();
-            outbox.put(now.wall, &step.records);
-            for (caller, answer) in step.answers {
-                ready.extend(outbox.hold(caller, answer));
+            outbox.put(now.wall, &said.records);
+            for held in answers.chain(errands) {
+                ready.extend(outbox.hold(held));
             }
         }
         self.release(ready);
@@ -295,12 +286,17 @@ impl GroupHost {
         self.wake_timekeeper();
     }
 
-    fn release(&self, ready: Vec<(Caller, Answer)>) {
-        for (caller, answer) in ready {
-            let replier = self.state.callers.borrow_mut().remove(&caller);
-            assert!(replier.is_some(), "a caller is answered once");
-            if let Some(replier) = replier {
-                replier.send(answer);
+    fn release(&self, ready: Vec<Held<M>>) {
+        for held in ready {
+            match held {
+                Held::Answer(caller, answer) => {
+                    let replier = self.state.callers.borrow_mut().remove(&caller);
+                    assert!(replier.is_some(), "a caller is answered once");
+                    if let Some(replier) = replier {
+                        replier.send(answer);
+                    }
+                }
+                Held::Errand(errand) => M::perform(self, errand),
             }
         }
     }
@@ -347,7 +343,7 @@ impl GroupHost {
     /// Gives the machine up: what it said is not what the log says.
     fn fail(&self, error: &AppendError) {
         let partition = self.state.partition.name();
-        tracing::error!(%partition, %error, "groups not written; their log is read again");
+        tracing::error!(%partition, %error, "{} not written; their log is read again", M::NAME);
         self.set_stage(Stage::Down);
         self.forget_callers();
         self.state.changed.notify();
@@ -372,7 +368,7 @@ impl GroupHost {
     async fn keep_time(&self) {
         loop {
             let changed = self.state.changed.wait();
-            let Some(deadline) = self.look(Groups::deadline) else {
+            let Some(deadline) = self.look(M::deadline) else {
                 return;
             };
             self.state.armed.set(deadline);
@@ -380,7 +376,7 @@ impl GroupHost {
             match deadline {
                 None => changed.await,
                 Some(at) if at <= now => {
-                    self.input(Groups::tick);
+                    self.input(M::tick);
                     self.state.core.yield_now().await;
                 }
                 Some(at) => {
@@ -392,7 +388,7 @@ impl GroupHost {
 
     /// The timekeeper looks again when something is due earlier than it believes.
     fn wake_timekeeper(&self) {
-        let due = self.look(Groups::deadline).flatten();
+        let due = self.look(M::deadline).flatten();
         let is_earlier = match (due, self.state.armed.get()) {
             (Some(due), Some(armed)) => due < armed,
             (Some(_), None) => true,
@@ -428,14 +424,14 @@ impl GroupHost {
 pub(crate) fn loading() -> Refusal {
     Refusal::new(
         ErrorCode::CoordinatorLoadInProgress,
-        "The coordinator is reading its groups; ask again.",
+        "The coordinator is reading its log; ask again.",
     )
 }
 
-/// The refusal of a node that does not coordinate the group, or not any more.
+/// The refusal of a node that does not coordinate what is asked about, or not any more.
 pub(crate) fn not_here() -> Refusal {
     Refusal::new(
         ErrorCode::NotCoordinator,
-        "This is not the coordinator of the group, or not any more; look for it anew.",
+        "This is not the coordinator, or not any more; look for it anew.",
     )
 }
