@@ -108,7 +108,8 @@ pub enum RecordFault {
         /// The record's size without its length.
         bytes: u64,
     },
-    /// The offset delta is not the record's index.
+    /// The offset delta is not the record's index; in a batch that is read back, where compaction
+    /// may have left gaps, it does not rise or lies outside the batch.
     OffsetDelta {
         /// What stands in the record.
         found: i32,
@@ -266,7 +267,7 @@ impl std::fmt::Display for RecordFault {
             Self::OffsetDelta { found } => {
                 write!(
                     out,
-                    "has offset delta {found}; the deltas must count from zero"
+                    "has offset delta {found}; the deltas must count up from zero"
                 )
             }
         }

@@ -1,7 +1,8 @@
 //! The records of one batch, as the applications see them.
 //!
 //! Invariants: keys, values and headers borrow from the batch or from the scratch memory it was
-//! decompressed into; headers keep their order and their duplicates (KIP-82).
+//! decompressed into; headers keep their order and their duplicates (KIP-82); offsets rise and stay
+//! within the batch.
 
 use crate::codec::{Codec, Inflater, decompress};
 use crate::error::{BatchError, RecordFault};
@@ -49,8 +50,33 @@ pub struct Records<'a> {
     base_offset: i64,
     base_timestamp: i64,
     append_time: Option<i64>,
+    deltas: Deltas,
     index: u32,
     count: u32,
+}
+
+/// The offsets that the next record may have, relative to the batch's. Compaction leaves gaps.
+#[derive(Clone, Copy)]
+struct Deltas {
+    min: i32,
+    max: i32,
+}
+
+impl Deltas {
+    fn of(view: &BatchView<'_>) -> Self {
+        Self {
+            min: 0,
+            max: view.last_offset_delta(),
+        }
+    }
+
+    fn take(&mut self, found: i32) -> Result<i64, RecordFault> {
+        if found < self.min || found > self.max {
+            return Err(RecordFault::OffsetDelta { found });
+        }
+        self.min = found.saturating_add(1);
+        Ok(i64::from(found))
+    }
 }
 
 /// A record found by its timestamp.
@@ -86,6 +112,7 @@ pub fn records<'a>(
         base_offset: view.base_offset().0,
         base_timestamp: view.base_timestamp().0,
         append_time: append_time(view),
+        deltas: Deltas::of(view),
         index: 0,
         count: record_count(view)?,
     })
@@ -141,11 +168,12 @@ fn visit_times(
 ) -> Result<(), BatchError> {
     let (base_offset, base_timestamp) = (view.base_offset().0, view.base_timestamp().0);
     let (append_time, count) = (append_time(view), record_count(view)?);
+    let mut deltas = Deltas::of(view);
     let visit = |shape: RecordShape| {
         let timestamp = base_timestamp.wrapping_add(shape.timestamp_delta);
         Ok(visit(TimestampOffset {
             timestamp: Timestamp(append_time.unwrap_or(timestamp)),
-            offset: Offset(base_offset.wrapping_add(i64::from(shape.offset_delta))),
+            offset: Offset(base_offset.wrapping_add(deltas.take(shape.offset_delta)?)),
         }))
     };
     match view.codec()? {
@@ -180,7 +208,7 @@ impl<'a> Records<'a> {
         let mut fields = SliceSource::new(self.source.take(length)?);
         fields.skip(1)?;
         let timestamp_delta = fields.varlong()?;
-        let offset_delta = fields.varint()?;
+        let offset_delta = self.deltas.take(fields.varint()?)?;
         let key = fields.take_nullable()?;
         let value = fields.take_nullable()?;
         let Ok(count) = u32::try_from(fields.varint()?) else {
@@ -193,7 +221,7 @@ impl<'a> Records<'a> {
         headers.check(&mut fields)?;
         let timestamp = self.base_timestamp.wrapping_add(timestamp_delta);
         Ok(Record {
-            offset: Offset(self.base_offset.wrapping_add(i64::from(offset_delta))),
+            offset: Offset(self.base_offset.wrapping_add(offset_delta)),
             timestamp: Timestamp(self.append_time.unwrap_or(timestamp)),
             key,
             value,

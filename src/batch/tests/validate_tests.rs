@@ -148,6 +148,44 @@ fn malformed_records_are_found_in_every_codec() {
     }
 }
 
+/// What is read back from a disk was not validated there: a record must not claim an offset of
+/// another batch, nor one twice. Compaction leaves gaps.
+#[test]
+fn offsets_that_are_read_back_rise_within_their_batch() {
+    let record = |delta: u8| [0x0C, 0, 0, delta, 1, 1, 0];
+    // As zigzag varints: 0, 1 and so on, and -1 for 0x01.
+    for (deltas, found) in [
+        ([0, 2, 2], Some(1)),
+        ([2, 0, 4], Some(0)),
+        ([0, 1, 2], Some(-1)),
+    ] {
+        let body: Vec<u8> = deltas.iter().flat_map(|delta| record(*delta)).collect();
+        let batch = around(&body, 3, Codec::None);
+        let mut scratch = Scratch::new();
+        let view = super::view(&batch);
+        let read: Result<Vec<_>, _> = crate::records(&view, &mut scratch, 1 << 20)
+            .unwrap()
+            .collect();
+        let fault = match read {
+            Err(BatchError::Record {
+                fault: RecordFault::OffsetDelta { found },
+                ..
+            }) => Some(found),
+            _ => None,
+        };
+        assert_eq!(fault, found, "{deltas:?}");
+        assert!(crate::max_timestamp_record(&view, &mut scratch).is_err());
+    }
+    let body: Vec<u8> = [0, 4].iter().flat_map(|delta| record(*delta)).collect();
+    let mut gap = around(&body, 2, Codec::None);
+    gap[23..27].copy_from_slice(&2_i32.to_be_bytes());
+    let mut scratch = Scratch::new();
+    let view = super::view(&gap);
+    let read = crate::records(&view, &mut scratch, 1 << 20).unwrap();
+    let offsets: Vec<_> = read.map(|record| record.unwrap().offset.0).collect();
+    assert_eq!(offsets, [0, 2]);
+}
+
 #[test]
 fn a_compacted_topic_names_every_record_without_key() {
     let mut builder = BatchBuilder::new(BatchOptions::default());
