@@ -21,6 +21,7 @@ use crate::hosted::{Hosted, Unavailable};
 use crate::hosting::FoundLogs;
 use crate::ownership::PartitionId;
 use crate::producer_ids::ProducerIds;
+use crate::progress::Progress;
 
 /// One core's part of this node. Cheap to clone; never leaves its core.
 #[derive(Clone)]
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) groups: GroupHosts,
     /// Who on this core counts, beside the broker itself.
     pub(crate) sources: Sources,
+    pub(crate) progress: Progress,
     pub(crate) stopping: Cell<bool>,
 }
 

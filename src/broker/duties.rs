@@ -57,6 +57,8 @@ impl Broker {
                 continue;
             }
             self.retain_all().await;
+            let progress = &self.shared.progress;
+            progress.retained.set(Some(self.core().wall()));
             self.expire_producers(&mut expired);
             checked = self.core().now();
             wait = Duration::from_millis(self.config().storage.retention_check_interval_ms);
@@ -153,6 +155,7 @@ impl Broker {
     /// The partition that is to be compacted next: one that is overdue, else the dirtiest.
     async fn filthiest(&self, limits: CompactionLimits) -> Option<(Partition, CompactionNeed)> {
         let mut best: Option<(Partition, CompactionNeed)> = None;
+        let (mut dirty, mut ratio) = (0, 0.0_f64);
         for partition in self.shared.hosted.serving() {
             let need = match partition.compaction_need(limits).await {
                 Ok(Some(need)) => need,
@@ -162,6 +165,8 @@ impl Broker {
                     continue;
                 }
             };
+            dirty += 1;
+            ratio = ratio.max(need.dirty_ratio);
             let rank = |need: &CompactionNeed| (need.is_overdue, need.dirty_ratio);
             if best
                 .as_ref()
@@ -170,6 +175,10 @@ impl Broker {
                 best = Some((partition, need));
             }
         }
+        let progress = &self.shared.progress;
+        progress.partitions_dirty.set(dirty);
+        progress.dirty_ratio_max.set(ratio);
+        progress.compaction_looked.set(Some(self.core().wall()));
         best
     }
 
@@ -197,6 +206,8 @@ impl Broker {
             );
             return false;
         }
+        let progress = &self.shared.progress;
+        progress.compacted.set(Some(self.core().wall()));
         let took = self.core().now().saturating_sub(begun);
         tracing::info!(
             %partition,

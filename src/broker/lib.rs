@@ -31,8 +31,10 @@ mod node;
 mod otlp;
 mod ownership;
 mod producer_ids;
+mod progress;
 mod quorum_view;
 mod report;
+mod scrub;
 mod topics;
 mod watch;
 

@@ -32,6 +32,7 @@ use crate::hosted::Hosted;
 use crate::hosting::FoundLogs;
 use crate::metadata_log::MetadataLog;
 use crate::producer_ids::ProducerIds;
+use crate::progress::Progress;
 
 /// So many partitions of a core are closed side by side when the node stops; each waits for the
 /// device several times.
@@ -157,6 +158,7 @@ impl Broker {
                 client_metrics: ClientMetrics::default(),
                 groups: GroupHosts::default(),
                 sources: Sources::default(),
+                progress: Progress::default(),
                 stopping: Cell::new(false),
             }),
         };
@@ -164,6 +166,7 @@ impl Broker {
         let running = broker.clone();
         core.spawn(async move { running.run_errands(receiver).await });
         broker.start_duties();
+        broker.start_scrub();
         Ok(broker)
     }
 

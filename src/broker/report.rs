@@ -117,9 +117,15 @@ impl Broker {
                 &names::COMPACTION_RECORDS_DROPPED,
                 counted.compaction_records_dropped,
             ),
+            (&names::DAMAGES_FOUND, counted.damages),
+            (&names::FETCH_BYTES_VERIFIED, counted.fetch_bytes_verified),
+            (&names::SCRUB_BYTES, counted.scrub_bytes),
+            (&names::SCRUB_SEGMENTS, counted.scrub_segments),
+            (&names::INDEXES_REBUILT, counted.indexes_rebuilt),
         ] {
             page.count(family, core.clone(), count);
         }
+        self.shared.progress.report(page, core);
         let is_offline = engine.offline().is_some();
         let labels = core.clone().and("dir", engine.dir().display());
         page.whole(&names::LOG_DIR_OFFLINE, labels, i64::from(is_offline));

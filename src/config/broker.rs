@@ -102,8 +102,21 @@ pub struct StorageConfig {
     pub disk_hard_free_bytes: u64,
     /// How compaction works.
     pub cleaner: CleanerConfig,
+    /// How complete segments are read when nobody asks.
+    pub scrub: ScrubConfig,
     /// After how long without a write a producer's state is forgotten.
     pub producer_id_expiration_ms: u64,
+}
+
+/// How the scrub works, over all cores of the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScrubConfig {
+    /// Whether it runs at all.
+    pub is_enabled: bool,
+    /// How much time lies between the beginnings of two scrubs.
+    pub interval_ms: u64,
+    /// How many bytes per second may be read.
+    pub bytes_per_second: u64,
 }
 
 /// How compaction works, over all cores of the node.
@@ -438,6 +451,11 @@ fn read_storage(reader: Reader<'_>) -> Result<StorageConfig, ConfigError> {
         disk_soft_free_bytes: reader.count("forebay.disk.soft.free.bytes"),
         disk_hard_free_bytes: reader.count("forebay.disk.hard.free.bytes"),
         cleaner: read_cleaner(reader),
+        scrub: ScrubConfig {
+            is_enabled: reader.flag("forebay.scrub.enable"),
+            interval_ms: reader.count("forebay.scrub.interval.ms"),
+            bytes_per_second: reader.count("forebay.scrub.bytes.per.second"),
+        },
         producer_id_expiration_ms: reader.count("producer.id.expiration.ms"),
         log_dirs,
     })

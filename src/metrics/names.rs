@@ -71,6 +71,20 @@ families! {
     COMPACTION_BYTES_WRITTEN = counter("forebay_compaction_written_bytes_total", "Bytes that compaction wrote.");
     COMPACTION_RECORDS_DROPPED = counter("forebay_compaction_dropped_records_total", "Records that compaction dropped.");
 
+    RETENTION_ENDED = gauge("forebay_retention_ended_timestamp_seconds", "When retention last went over all partitions; 0 when it has not since the start.");
+    COMPACTION_LOOKED = gauge("forebay_compaction_looked_timestamp_seconds", "When partitions were last asked whether they want compaction; 0 when they were not since the start.");
+    COMPACTION_ENDED = gauge("forebay_compaction_ended_timestamp_seconds", "When a run of compaction last came to its end; 0 when none has since the start.");
+    COMPACTION_PARTITIONS_DIRTY = gauge("forebay_compaction_dirty_partitions", "Partitions that wanted compaction when they were last asked.");
+    COMPACTION_DIRTY_RATIO = gauge("forebay_compaction_dirty_ratio", "The dirty part of the dirtiest of the partitions that want compaction; 0 when none does.");
+
+    DAMAGES_FOUND = counter("forebay_damages_found_total", "Damaged places in complete segments that were found since the start, by readers or by the scrub; each is in the node's log with its file and offsets.");
+    FETCH_BYTES_VERIFIED = counter("forebay_fetch_verified_bytes_total", "Bytes of complete segments that were verified before they were sent for the first time, or for the first time in an hour.");
+    SCRUB_BYTES = counter("forebay_scrub_bytes_total", "Bytes that the scrub read.");
+    SCRUB_SEGMENTS = counter("forebay_scrub_segments_total", "Segments that the scrub read to their end.");
+    SCRUB_PARTITIONS_LEFT = gauge("forebay_scrub_partitions_left", "Partitions that the scrub under way has not come to yet.");
+    SCRUB_ENDED = gauge("forebay_scrub_ended_timestamp_seconds", "When the last scrub of everything came to its end; 0 when none has since the start.");
+    INDEXES_REBUILT = counter("forebay_indexes_rebuilt_total", "Indexes that did not agree with their segment and were made again by the scrub.");
+
     LOG_DIR_FREE = gauge("forebay_log_dir_free_bytes", "Bytes that this node may still use on the volume of a log directory.");
     LOG_DIR_TOTAL = gauge("forebay_log_dir_total_bytes", "The size of the volume of a log directory.");
     LOG_DIR_OFFLINE = gauge("forebay_log_dir_offline", "1 when a log directory cannot be worked with any more.");

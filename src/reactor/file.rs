@@ -87,6 +87,21 @@ impl File {
         }
     }
 
+    /// As [`File::read_at`], but through the page cache, which keeps what the disk had to be asked
+    /// for: for bytes that are looked at and then sent by [`File::range`]. Only for files that
+    /// nobody writes any more.
+    ///
+    /// # Errors
+    /// `Device` and others as the system answers.
+    pub async fn read_shared(&self, position: u64, len: usize) -> Result<Bytes, IoError> {
+        match &self.twin {
+            Twin::Kernel(file) => file.read_shared(position, len).await,
+            // The simulated machine has no page cache.
+            #[cfg(feature = "sim")]
+            Twin::Sim(file) => file.read_at(position, len).await,
+        }
+    }
+
     /// Waits until everything written before this call is on the device (fdatasync).
     ///
     /// # Errors

@@ -62,6 +62,10 @@ pub(crate) fn of_storage(error: &StorageError) -> ErrorCode {
 pub(crate) fn of_fetch(error: &FetchError) -> ErrorCode {
     match error {
         FetchError::OutOfRange => ErrorCode::OffsetOutOfRange,
+        // Kafka's own code for a batch that its checks refuse. Java's consumer throws it with the
+        // offset and librdkafka hands it to the application; at KAFKA_STORAGE_ERROR both ask
+        // again for ever without a word, and nothing would heal meanwhile.
+        FetchError::Storage(StorageError::Corrupt { .. }) => ErrorCode::CorruptMessage,
         FetchError::Storage(error) => of_storage(error),
     }
 }

@@ -23,6 +23,16 @@ pub struct Counters {
     pub compaction_bytes_written: Counter,
     /// Records that compaction dropped.
     pub compaction_records_dropped: Counter,
+    /// Bytes of sealed segments that were verified because somebody asked for them.
+    pub fetch_bytes_verified: Counter,
+    /// Bytes that the scrub read.
+    pub scrub_bytes: Counter,
+    /// Segments that the scrub read to their end.
+    pub scrub_segments: Counter,
+    /// Indexes that did not agree with their segment and were made again.
+    pub indexes_rebuilt: Counter,
+    /// Damaged places that were found, each once.
+    pub damages: Counter,
 }
 
 /// The counters at one moment; may travel to another core.
@@ -40,6 +50,16 @@ pub struct DutyCounts {
     pub compaction_bytes_written: u64,
     /// See [`Counters::compaction_records_dropped`].
     pub compaction_records_dropped: u64,
+    /// See [`Counters::fetch_bytes_verified`].
+    pub fetch_bytes_verified: u64,
+    /// See [`Counters::scrub_bytes`].
+    pub scrub_bytes: u64,
+    /// See [`Counters::scrub_segments`].
+    pub scrub_segments: u64,
+    /// See [`Counters::indexes_rebuilt`].
+    pub indexes_rebuilt: u64,
+    /// See [`Counters::damages`].
+    pub damages: u64,
 }
 
 impl Counters {
@@ -53,6 +73,11 @@ impl Counters {
             compaction_bytes_read: self.compaction_bytes_read.get(),
             compaction_bytes_written: self.compaction_bytes_written.get(),
             compaction_records_dropped: self.compaction_records_dropped.get(),
+            fetch_bytes_verified: self.fetch_bytes_verified.get(),
+            scrub_bytes: self.scrub_bytes.get(),
+            scrub_segments: self.scrub_segments.get(),
+            indexes_rebuilt: self.indexes_rebuilt.get(),
+            damages: self.damages.get(),
         }
     }
 }

@@ -15,6 +15,7 @@ use batch::Scratch;
 use reactor::{Buffer, Core, First, Signal, first};
 
 use crate::counters::Counters;
+use crate::damage::{Damage, Untold};
 use crate::disk::Disk;
 use crate::error::StorageError;
 use crate::gate::Gate;
@@ -54,6 +55,8 @@ pub(crate) struct EngineShared {
     discarded: Discarded,
     disk: Disk,
     counters: Counters,
+    untold: RefCell<Untold>,
+    damage_found: Signal,
     planted: Planted,
     stopped: Cell<bool>,
 }
@@ -87,6 +90,8 @@ impl Engine {
                 discarded: Discarded::default(),
                 disk: Disk::default(),
                 counters: Counters::default(),
+                untold: RefCell::default(),
+                damage_found: Signal::new(),
                 planted,
                 stopped: Cell::new(false),
             }),
@@ -192,6 +197,24 @@ impl Engine {
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
+    }
+
+    /// Notes damage that was not known, for whoever tells of it.
+    pub(crate) fn note_damage(&self, damage: &Damage) {
+        self.shared.counters.damages.increment();
+        self.shared.untold.borrow_mut().note(damage.clone());
+        self.shared.damage_found.notify();
+    }
+
+    /// Waits for damage that was not told of yet; also how many there were beyond what is kept.
+    pub async fn damage_found(&self) -> (Vec<Damage>, u64) {
+        loop {
+            let found = self.shared.damage_found.wait();
+            if !self.shared.untold.borrow().is_empty() {
+                return self.shared.untold.borrow_mut().take();
+            }
+            found.await;
+        }
     }
 
     pub(crate) fn is_stopped(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use base::Offset;
+use base::{LeaderEpoch, Offset};
 use batch::BatchError;
 use reactor::IoError;
 
@@ -74,6 +74,11 @@ pub enum Fault {
         /// The offset in the batch.
         found: Offset,
     },
+    /// The batch has an older leader epoch than the ones before it, or a newer one than the next.
+    Epoch {
+        /// The epoch in the batch.
+        found: LeaderEpoch,
+    },
     /// The file ends, or goes on with zeros, where a batch is due.
     Missing,
 }
@@ -89,6 +94,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Batch(error) => error.fmt(out),
             Self::Offset { found } => write!(out, "the batch there has offset {found}"),
+            Self::Epoch { found } => write!(out, "the batch there has leader epoch {found}"),
             Self::Missing => out.write_str("there is no batch"),
         }
     }

@@ -156,6 +156,24 @@ impl Indexes {
         self.offsets.get(above.checked_sub(1)?).copied()
     }
 
+    /// At most `count` entries whose batches begin at or before `position`, the closest first.
+    pub(crate) fn before(&self, position: u64, count: usize) -> Vec<IndexEntry> {
+        let above = self
+            .offsets
+            .partition_point(|entry| u64::from(entry.position) <= position);
+        let below = self.offsets.iter().take(above).rev();
+        below.take(count).copied().collect()
+    }
+
+    /// At most `count` entries whose batches begin behind `position`, the closest first.
+    pub(crate) fn behind(&self, position: u64, count: usize) -> Vec<IndexEntry> {
+        let above = self
+            .offsets
+            .partition_point(|entry| u64::from(entry.position) <= position);
+        let rest = self.offsets.iter().skip(above);
+        rest.take(count).copied().collect()
+    }
+
     /// A relative offset up to which every timestamp lies below `timestamp`.
     pub(crate) fn time_floor(&self, timestamp: Timestamp) -> Option<u32> {
         let above = self
@@ -241,5 +259,49 @@ impl Indexes {
     pub(crate) fn shrink(&mut self) {
         self.offsets.shrink_to_fit();
         self.times.shrink_to_fit();
+    }
+}
+
+/// Compares indexes with the batches that they describe, which are shown one after the other.
+pub(crate) struct Agreement<'a> {
+    offsets: std::iter::Peekable<std::slice::Iter<'a, IndexEntry>>,
+    times: std::iter::Peekable<std::slice::Iter<'a, TimeEntry>>,
+    greatest: Option<Timestamp>,
+    agrees: bool,
+}
+
+impl<'a> Agreement<'a> {
+    pub(crate) fn new(indexes: &'a Indexes) -> Self {
+        Self {
+            offsets: indexes.offsets.iter().peekable(),
+            times: indexes.times.iter().peekable(),
+            greatest: indexes.times.last().map(|last| last.timestamp),
+            agrees: true,
+        }
+    }
+
+    /// Shows the next batch.
+    pub(crate) fn see(&mut self, batch: &IndexedBatch) {
+        let relative = batch.relative_last_offset;
+        if let Some(entry) = self
+            .offsets
+            .next_if(|entry| entry.position <= batch.position)
+        {
+            // An entry between two batches was passed over: it is there still, and too small.
+            self.agrees &= entry.position == batch.position && entry.relative_offset == relative;
+        }
+        while self
+            .times
+            .next_if(|entry| entry.relative_offset < relative)
+            .is_some()
+        {}
+        let bound = self.times.peek().map(|entry| entry.timestamp);
+        let bound = bound.or(self.greatest);
+        self.agrees &= bound.is_none_or(|bound| batch.max_timestamp <= bound);
+    }
+
+    /// Whether everything was as the indexes say, now that all batches were shown.
+    pub(crate) fn holds(mut self) -> bool {
+        self.agrees && self.offsets.next().is_none()
     }
 }

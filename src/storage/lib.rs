@@ -14,11 +14,13 @@
 //! - An index is derived and never evidence; a fault below the recovery point is never cut away.
 //! - No borrow of a log's state outlives an await.
 //! - A log's start is durable before anything below it goes; what went never comes back.
+//! - A sealed segment's bytes are verified before they are sent; damage is never sent, nor cut.
 //!
 //! Start reading at `log.rs`, then `flusher.rs`, `reader.rs` and `recovery.rs`.
 
 mod compaction;
 mod counters;
+mod damage;
 mod data_dir;
 mod disk;
 mod engine;
@@ -39,17 +41,20 @@ mod removal;
 mod retention;
 mod roll;
 mod scan;
+mod scrub;
 mod segment;
 mod standing;
 mod state;
 mod tail;
 mod times;
+mod verify;
 mod windows;
 
 pub use compaction::{
     CompactionLimits, CompactionNeed, CompactionReport, CompactionRules, LastOfProducer,
 };
 pub use counters::{Counters, DutyCounts};
+pub use damage::Damage;
 pub use data_dir::{DataDir, DirIdentity, FoundLog};
 pub use disk::{DiskBounds, DiskLevel};
 pub use engine::{Engine, LogCheckpoint};
@@ -62,6 +67,7 @@ pub use planted::{Planted, PlantedBug};
 pub use reader::{Piece, ReadRequest, ReadResult};
 pub use recovery::{OpenLog, RecoveryReport, RecoveryVisitor, TornTail};
 pub use retention::{RetentionEnd, RetentionLimits};
+pub use scrub::ScrubReport;
 
 #[cfg(test)]
 mod tests;

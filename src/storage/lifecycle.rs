@@ -101,6 +101,9 @@ impl Log {
         segment.flushed.set(position);
         segment.allocated.set(position);
         self.engine().windows().forget(segment);
+        segment.cuts.set(segment.cuts.get() + 1);
+        segment.verified.borrow_mut().clear();
+        segment.damages.borrow_mut().clear();
         segment
             .next_offset
             .set(if position == 0 { segment.base } else { end });

@@ -32,6 +32,9 @@ pub enum PlantedBug {
     /// A sealed segment's true size is not made durable.
     #[cfg(feature = "planted")]
     SealWithoutFlush,
+    /// A sealed segment is sent without anybody having looked at it.
+    #[cfg(feature = "planted")]
+    ServeUnverified,
 }
 
 /// Which bug is switched on, if any.

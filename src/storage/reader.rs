@@ -16,6 +16,7 @@ use crate::error::{Fault, StorageError};
 use crate::index::Indexes;
 use crate::layout::FileKind;
 use crate::log::Log;
+use crate::planted::planted;
 use crate::scan::{HeaderView, Scan, Scanned, header_view};
 use crate::segment::{Segment, Stage};
 use crate::state::Place;
@@ -23,6 +24,8 @@ use crate::windows::{WINDOW_BYTES, Windows};
 
 /// How much of an active segment's older part one read takes from the disk.
 const DISK_READ_BYTES_MAX: u64 = 2 * WINDOW_BYTES;
+/// How often a read begins again because of damage that it came upon.
+const ATTEMPTS_MAX: u32 = 8;
 
 /// What to read.
 #[derive(Clone, Copy, Debug)]
@@ -79,13 +82,29 @@ impl Log {
     /// # Errors
     /// `OutOfRange` when the log does not have the offset, and what the disk answers.
     pub async fn read(&self, request: &ReadRequest) -> Result<ReadResult, StorageError> {
-        let result = self.read_present(request).await;
-        match &result {
-            // The segment's files went while they were being looked for.
-            Err(StorageError::Io(_)) if request.offset < self.log_start() => {
-                Err(self.out_of_range(request.offset))
+        let mut attempts = 0;
+        loop {
+            let known = self.engine().counters().damages.get();
+            let result = self.read_present(request).await;
+            attempts += 1;
+            match &result {
+                // The segment's files went while they were being looked for.
+                Err(StorageError::Io(_) | StorageError::Corrupt { .. })
+                    if request.offset < self.log_start() =>
+                {
+                    return Err(self.out_of_range(request.offset));
+                }
+                // What is asked for may lie behind what was just found to be damaged.
+                Err(StorageError::Corrupt { path, position, .. }) if attempts < ATTEMPTS_MAX => {
+                    let is_news = known != self.engine().counters().damages.get();
+                    if !is_news && !self.examine(path, *position).await? {
+                        return result;
+                    }
+                }
+                // Compaction or retention took the segment away while it was being looked at.
+                Err(StorageError::Closed) if attempts < ATTEMPTS_MAX => self.check_open()?,
+                _ => return result,
             }
-            _ => result,
         }
     }
 
@@ -113,17 +132,24 @@ impl Log {
             return Ok(ReadResult::default());
         }
         let limit = self.bound_position(&first.segment, bound).await?;
-        assert!(
-            limit > first.position,
-            "the first batch lies below the bound"
-        );
+        if limit <= first.position {
+            // Only a header that lies places the bound before a batch that is below it.
+            let found = first.header.base_offset;
+            return Err(corrupt(
+                &first.segment,
+                first.position,
+                request.offset,
+                Fault::Offset { found },
+            ));
+        }
         let first_end = first.position + first.len as u64;
         if !request.at_least_one && first.len > request.bytes_max {
             return Ok(ReadResult::default());
         }
         let wanted = first.position.saturating_add(request.bytes_max as u64);
         let end = self.whole_end(&first, wanted, limit).max(first_end);
-        let (pieces, len) = self.pieces(&first, first_end, end).await?;
+        let end = self.vouched_end(&first, request.offset, end).await?;
+        let (pieces, len) = self.pieces(&first, first_end.min(end), end).await?;
         if first.position + len == limit {
             self.remember_bound(&first.segment, bound, limit);
         }
@@ -163,6 +189,27 @@ impl Log {
         } else {
             wanted
         }
+    }
+
+    /// `end`, or less where that much of a sealed segment was not looked at lately. What is in
+    /// memory was looked at when it was appended.
+    async fn vouched_end(
+        &self,
+        first: &Located,
+        asked: Offset,
+        end: u64,
+    ) -> Result<u64, StorageError> {
+        let (segment, start) = (&first.segment, first.position);
+        let hot_start = self.shared.state.borrow().tail.hot_start(segment);
+        let is_hot = hot_start.is_some_and(|hot| hot <= start);
+        if segment.stage.get() != Stage::Sealed
+            || is_hot
+            || planted!(self.engine().planted(), ServeUnverified)
+        {
+            return Ok(end);
+        }
+        let follows_gap = first.header.base_offset > asked;
+        self.vouch(segment, start..end, follows_gap).await
     }
 
     /// The bytes from the first batch to `end`, or fewer where the disk is slow to read.
@@ -335,6 +382,9 @@ impl Log {
         segment: &Rc<Segment>,
         offset: Offset,
     ) -> Result<Option<Located>, StorageError> {
+        if let Some(damage) = segment.damages.borrow().of(offset) {
+            return Err(damage.error());
+        }
         self.ensure_indexes(segment).await?;
         let relative = segment.relative(offset).unwrap_or(0);
         let entry = {
@@ -345,9 +395,12 @@ impl Log {
             None => 0,
             Some(entry) => {
                 let at = u64::from(entry.position);
+                let damage = segment.damages.borrow().at(at).cloned();
                 let found = self.header_at(segment, at).await?;
                 let last = segment.absolute(entry.relative_offset);
-                if found.is_some_and(|found| found.header.last_offset == last) {
+                if let Some(damage) = damage {
+                    damage.resume_position
+                } else if found.is_some_and(|found| found.header.last_offset == last) {
                     at
                 } else {
                     // The index lies; the log is right, so begin at its beginning.
@@ -360,6 +413,7 @@ impl Log {
         let end = segment.len.get();
         let mut scan = Scan::new(self.engine(), memory, segment, start, end);
         loop {
+            pass_damage(segment, &mut scan);
             let position = scan.position();
             match scan.header().await? {
                 Scanned::End => return Ok(None),
@@ -399,13 +453,15 @@ impl Log {
     }
 
     /// Makes a segment's indexes again from its batches.
-    async fn rebuild_indexes(&self, segment: &Rc<Segment>) -> Result<(), StorageError> {
+    pub(crate) async fn rebuild_indexes(&self, segment: &Rc<Segment>) -> Result<(), StorageError> {
         let interval = self.shared.state.borrow().config.index_interval_bytes;
         let memory = Some(&self.shared.state);
         let end = segment.len.get();
         let mut scan = Scan::new(self.engine(), memory, segment, 0, end);
         let mut indexes = Indexes::default();
+        let mut expected = segment.base;
         loop {
+            pass_damage(segment, &mut scan);
             let position = scan.position();
             match scan.header().await? {
                 Scanned::End => break,
@@ -416,6 +472,12 @@ impl Log {
                     let header = header_view(&bytes).map_err(|error| {
                         corrupt(segment, position, segment.base, Fault::Batch(error))
                     })?;
+                    let found = header.base_offset;
+                    if found < expected || header.next_offset > segment.next_offset.get() {
+                        let fault = Fault::Offset { found };
+                        return Err(corrupt(segment, position, expected, fault));
+                    }
+                    expected = header.next_offset.max(found.plus(1));
                     indexes.append_found(segment, &header, position, len, interval);
                     scan.skip(len);
                 }
@@ -434,6 +496,14 @@ impl Log {
             *segment.indexes.borrow_mut() = Some(indexes);
         }
         Ok(())
+    }
+}
+
+/// Passes over bytes that are known to be damaged, and whatever follows them at once.
+fn pass_damage(segment: &Segment, scan: &mut Scan<'_>) {
+    let damages = segment.damages.borrow();
+    while let Some(damage) = damages.at(scan.position()) {
+        scan.jump(damage.resume_position);
     }
 }
 

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use base::{Offset, Timestamp, usize_from_u64};
+use base::{LeaderEpoch, Offset, Timestamp, usize_from_u64};
 use batch::{BatchError, BatchView, HEADER_BYTES, PREFIX_BYTES, batch_bytes, next_batch};
 use reactor::Bytes;
 
@@ -20,6 +20,21 @@ const HEADER_WINDOW: usize = 16 << 10;
 /// How much is read from the disk at a time where all bytes are wanted.
 const BODY_WINDOW: usize = 1 << 20;
 
+/// How much is read at a time where bytes are looked at and let go again: it fits into the
+/// processor's cache.
+const LOOK_WINDOW: usize = 256 << 10;
+
+/// Where a scan gets its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// From wherever they are at hand.
+    Nearest,
+    /// From the page cache, which is filled where it has to be: what `sendfile` will send.
+    PageCache,
+    /// From the device, past all caches.
+    Device,
+}
+
 /// Where scanned bytes come from besides the disk.
 pub(crate) type Memory<'a> = Option<&'a RefCell<LogState>>;
 
@@ -28,6 +43,7 @@ pub(crate) struct Scan<'a> {
     engine: &'a Engine,
     memory: Memory<'a>,
     segment: Rc<Segment>,
+    source: Source,
     /// Where the next batch begins.
     position: u64,
     end: u64,
@@ -64,11 +80,30 @@ impl<'a> Scan<'a> {
             engine,
             memory,
             segment: Rc::clone(segment),
+            source: Source::Nearest,
             position,
             end,
             window: Bytes::default(),
             window_start: position,
         }
+    }
+
+    /// A scan from `position` to the end of a sealed segment's file that reads nowhere else than
+    /// in `source`.
+    pub(crate) fn of_source(
+        engine: &'a Engine,
+        segment: &Rc<Segment>,
+        position: u64,
+        source: Source,
+    ) -> Self {
+        let mut scan = Self::new(engine, None, segment, position, segment.len.get());
+        scan.source = source;
+        scan
+    }
+
+    /// Where the bytes come from.
+    pub(crate) fn source(&self) -> Source {
+        self.source
     }
 
     /// Where the next batch begins.
@@ -119,6 +154,15 @@ impl<'a> Scan<'a> {
         assert!(self.position <= self.end, "a scan stays within its range");
     }
 
+    /// Goes on at `position`, behind what cannot be read.
+    pub(crate) fn jump(&mut self, position: u64) {
+        assert!(
+            (self.position..=self.end).contains(&position),
+            "a scan goes forwards within its range"
+        );
+        self.position = position;
+    }
+
     fn measure(&self, prefix: &[u8]) -> Result<usize, Fault> {
         let len = match batch_bytes(prefix) {
             Ok(len) => len,
@@ -140,6 +184,9 @@ impl<'a> Scan<'a> {
         if let Some(found) = self.in_window(len) {
             return Ok(found);
         }
+        if self.source != Source::Nearest {
+            return self.look_in_source(len).await;
+        }
         if let Some(found) = self.in_memory(len) {
             return Ok(found);
         }
@@ -160,6 +207,19 @@ impl<'a> Scan<'a> {
             return Ok(self.window.slice(0..len));
         }
         self.window = file.read_at(self.position, wanted).await?;
+        self.window_start = self.position;
+        let have = self.window.len().min(len);
+        Ok(self.window.slice(0..have))
+    }
+
+    async fn look_in_source(&mut self, len: usize) -> Result<Bytes, StorageError> {
+        let file = self.segment.file(self.engine.core()).await?;
+        let left = usize_from_u64(self.end - self.position);
+        let wanted = len.max(LOOK_WINDOW).min(left);
+        self.window = match self.source {
+            Source::PageCache => file.read_shared(self.position, wanted).await?,
+            Source::Nearest | Source::Device => file.read_at(self.position, wanted).await?,
+        };
         self.window_start = self.position;
         let have = self.window.len().min(len);
         Ok(self.window.slice(0..have))
@@ -208,6 +268,8 @@ pub(crate) fn header_view(header: &[u8]) -> Result<HeaderView, BatchError> {
     Ok(HeaderView {
         base_offset: view.base_offset(),
         last_offset: view.last_offset(),
+        next_offset: view.next_offset(),
+        leader_epoch: view.leader_epoch(),
         max_timestamp: view.max_timestamp(),
     })
 }
@@ -217,5 +279,7 @@ pub(crate) fn header_view(header: &[u8]) -> Result<HeaderView, BatchError> {
 pub(crate) struct HeaderView {
     pub(crate) base_offset: Offset,
     pub(crate) last_offset: Offset,
+    pub(crate) next_offset: Offset,
+    pub(crate) leader_epoch: LeaderEpoch,
     pub(crate) max_timestamp: Timestamp,
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use base::{BLOCK_SIZE, Offset, Timestamp};
 use reactor::{Core, File, OpenMode};
 
+use crate::damage::{Damages, Verified};
 use crate::error::StorageError;
 use crate::index::Indexes;
 use crate::layout::FileKind;
@@ -59,6 +60,12 @@ pub(crate) struct Segment {
     pub(crate) roll_from: Cell<Option<Timestamp>>,
     /// Always there for the active segment, loaded when needed for the others.
     pub(crate) indexes: RefCell<Option<Indexes>>,
+    /// How often its end was cut off: who looked before has looked at other bytes.
+    pub(crate) cuts: Cell<u32>,
+    /// What was looked at and may be sent.
+    pub(crate) verified: RefCell<Verified>,
+    /// What may not.
+    pub(crate) damages: RefCell<Damages>,
 }
 
 impl Segment {
@@ -93,6 +100,9 @@ impl Segment {
             jitter_ms: Cell::new(0),
             roll_from: Cell::new(None),
             indexes: RefCell::new(None),
+            cuts: Cell::new(0),
+            verified: RefCell::default(),
+            damages: RefCell::default(),
         }
     }
 

@@ -41,7 +41,7 @@ pub(crate) fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String
     (code.parse().unwrap_or(0), body.to_owned())
 }
 
-fn scrape(address: SocketAddr) -> Page {
+pub(crate) fn scrape(address: SocketAddr) -> Page {
     let (code, body) = ask(address, "GET", "/metrics");
     assert_eq!(code, 200);
     Page::read(&body)

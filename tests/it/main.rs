@@ -27,6 +27,7 @@ mod admin;
 mod admin_port;
 mod bad_groups;
 mod bad_input;
+mod bit_rot;
 mod connection;
 mod exposition;
 mod fetching;

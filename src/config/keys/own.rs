@@ -67,6 +67,33 @@ pub(crate) const BROKER_KEYS: &[Key] = &[
              if that is fewer, producers are refused with KAFKA_STORAGE_ERROR until there is \
              room again; consumers, deletions and committed offsets go on from what is left.",
     ),
+    Key::new("forebay.scrub.enable", Kind::Boolean, Some("true"))
+        .dynamic(Scope::Cluster)
+        .doc(
+            "Whether complete segments are read in the background, so that bits that flipped on \
+             the device are found while another copy still exists. What is damaged is logged \
+             with its file and offsets, counted in forebay_damages_found_total, and never \
+             served, whether this is on or not.",
+        ),
+    Key::new("forebay.scrub.interval.ms", Kind::Long, Some("604800000"))
+        .rule(Rule::AtLeast(1000))
+        .dynamic(Scope::Cluster)
+        .doc(
+            "How many milliseconds lie between the beginnings of two scrubs of everything; the \
+             next one begins later where one takes longer. After a start the first one begins \
+             anywhere among the partitions.",
+        ),
+    Key::new(
+        "forebay.scrub.bytes.per.second",
+        Kind::Long,
+        Some("16777216"),
+    )
+    .rule(Rule::AtLeast(65536))
+    .dynamic(Scope::Cluster)
+    .doc(
+        "How many bytes per second the scrub reads at most, over all cores of the node. It reads \
+             past the page cache, so it takes no memory from what consumers read.",
+    ),
     Key::new(
         "forebay.request.header.timeout.ms",
         Kind::Int,

@@ -16,6 +16,7 @@ use crate::core::OpenMode;
 use crate::error::IoError;
 use crate::kernel::core::{KernelCore, blocking};
 use crate::kernel::ring::Ring;
+use crate::kernel::socket::warm_pages;
 use crate::{Blocks, Bytes, Pool};
 
 /// One read or write passes at most this much to the kernel, since larger ones are punted to a
@@ -205,6 +206,23 @@ impl KernelFile {
         let read = cached.read_present(position, buffer.spare(len)).ok()?;
         buffer.advance(read);
         (read == len).then(|| buffer.freeze())
+    }
+
+    /// The disk is asked on the helper thread and into the page cache, so that what follows by
+    /// `sendfile` finds the very pages that were read here.
+    pub(crate) async fn read_shared(&self, position: u64, len: usize) -> Result<Bytes, IoError> {
+        if len == 0 {
+            return Ok(Bytes::default());
+        }
+        if let Some(bytes) = self.read_cached(position, len) {
+            return Ok(bytes);
+        }
+        warm_pages(&self.cached()?, position, len as u64).await?;
+        match self.read_cached(position, len) {
+            Some(bytes) => Ok(bytes),
+            // The end of the file, pages that went again, or no memory at this moment.
+            None => self.read_at(position, len).await,
+        }
     }
 
     /// The file through the page cache, for `sendfile`: several consumers of the same segment

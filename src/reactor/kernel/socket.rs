@@ -290,7 +290,11 @@ fn send_cached(socket: RawFd, file: &OwnedFd, position: u64, len: u64) -> io::Re
 /// Brings a window of a file into the page cache on the helper thread, unless its ends are there
 /// already: `sendfile` of a cold page would stall the whole core (kernel-note 012). What a
 /// consumer who goes on will want is asked for meanwhile, and waited for by nobody.
-async fn warm_pages(file: &Arc<CachedFile>, position: u64, len: u64) -> Result<(), IoError> {
+pub(super) async fn warm_pages(
+    file: &Arc<CachedFile>,
+    position: u64,
+    len: u64,
+) -> Result<(), IoError> {
     assert!(len > 0);
     let last = position + len - 1;
     let present = file.is_present(position) && file.is_present(last);

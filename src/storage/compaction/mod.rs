@@ -23,4 +23,5 @@ mod run;
 mod swap;
 
 pub use need::CompactionNeed;
+pub(crate) use pace::Pace;
 pub use run::{CompactionLimits, CompactionReport, CompactionRules, LastOfProducer};

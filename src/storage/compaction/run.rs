@@ -114,7 +114,13 @@ impl Log {
             pace: Pace::new(self.engine().core(), rules.limits.bytes_per_second),
             report: CompactionReport::default(),
         };
-        run.all(need).await?;
+        if let Err(error) = run.all(need).await {
+            if let StorageError::Corrupt { path, position, .. } = &error {
+                // So that it is told of, and not served. What goes wrong meanwhile changes nothing.
+                drop(self.examine(path, *position).await);
+            }
+            return Err(error);
+        }
         let (counters, report) = (self.engine().counters(), run.report);
         counters.compactions.increment();
         counters

@@ -195,7 +195,7 @@ pub(crate) async fn append(
 }
 
 /// The bytes of a result, from wherever they are.
-pub(crate) async fn collect(result: &ReadResult) -> Vec<u8> {
+pub(crate) async fn collect(result: &ReadResult) -> Result<Vec<u8>, StorageError> {
     let mut bytes = Vec::new();
     for piece in &result.pieces {
         match piece {
@@ -206,14 +206,14 @@ pub(crate) async fn collect(result: &ReadResult) -> Vec<u8> {
                 len,
             } => {
                 let len = usize::try_from(*len).unwrap();
-                let read = file.read_at(*position, len).await.unwrap();
+                let read = file.read_at(*position, len).await?;
                 assert_eq!(read.len(), len, "a file piece lies inside its file");
                 bytes.extend_from_slice(&read);
             }
         }
     }
     assert_eq!(bytes.len() as u64, result.len);
-    bytes
+    Ok(bytes)
 }
 
 /// Reads from a random offset and compares with the model.
@@ -230,7 +230,7 @@ pub(crate) async fn check_read(log: &Log, model: &Model, random: &mut Random, bo
         upper_bound: Offset(bound),
     };
     let result = log.read(&request).await.unwrap();
-    let bytes = collect(&result).await;
+    let bytes = collect(&result).await.unwrap();
     let expected = model.bytes_from(offset, bound);
     assert!(
         expected.starts_with(&bytes),
@@ -261,7 +261,7 @@ pub(crate) async fn read_all(log: &Log) -> Result<Vec<u8>, StorageError> {
             upper_bound: log.log_end(),
         };
         let result = log.read(&request).await?;
-        let part = collect(&result).await;
+        let part = collect(&result).await?;
         let mut rest = part.as_slice();
         let before = offset;
         while let Ok(Some((view, behind))) = next_batch(rest) {
