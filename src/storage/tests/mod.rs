@@ -4,6 +4,7 @@ mod bit_rot;
 mod compaction;
 mod crashes;
 mod damage;
+mod faults;
 mod full_disk;
 mod idle;
 mod kernel;
