@@ -39,6 +39,7 @@ mod kill;
 mod ledger;
 mod legacy;
 mod limits;
+mod line_log;
 mod log;
 mod pipelining;
 mod power_cut;

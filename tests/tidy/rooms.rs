@@ -49,6 +49,7 @@ pub(crate) const ROOMS: &[Room] = &[
         &["base", "batch", "config", "metrics", "reactor"],
     ),
     room("client", 3, &["base", "batch", "reactor", "wire"]),
+    room("embed", 4, &["base", "batch", "reactor", "storage"]),
     room(
         "partition",
         4,
