@@ -10,7 +10,7 @@
 use std::rc::Rc;
 
 use base::{Offset, Timestamp, usize_from_u64};
-use reactor::{Bytes, File};
+use reactor::{Bytes, File, IoErrorKind};
 
 use crate::error::{Fault, StorageError};
 use crate::index::Indexes;
@@ -103,6 +103,11 @@ impl Log {
                 }
                 // Compaction or retention took the segment away while it was being looked at.
                 Err(StorageError::Closed) if attempts < ATTEMPTS_MAX => self.check_open()?,
+                Err(StorageError::Io(error))
+                    if error.kind == IoErrorKind::NotFound && attempts < ATTEMPTS_MAX =>
+                {
+                    self.check_open()?;
+                }
                 _ => return result,
             }
         }
