@@ -20,6 +20,8 @@ use crate::ownership::PartitionId;
 
 /// After so many partitions the core's other tasks run.
 const PARTITIONS_PER_SLICE: usize = 64;
+/// The same for groups, each with its offsets.
+const GROUPS_PER_SLICE: usize = 16;
 
 /// What a log holds around a committed offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,26 +188,38 @@ impl Broker {
         asked.await?
     }
 
-    /// How far the groups of this core are behind, for `max` committed offsets at most; and how
-    /// many there are beyond that.
-    pub(crate) async fn group_lags_here(&self, max: usize) -> (Vec<GroupLag>, usize) {
-        let mut left = max;
-        let mut omitted = 0;
-        let mut groups = Vec::new();
-        for (summary, offsets, wanted) in self.look_at_hosts(|machine| {
-            let mut found = Vec::new();
-            for summary in machine.group_summaries() {
-                let wanted = wanted(machine, &summary.group, left);
-                let offsets = machine.committed_offsets_of(&summary.group).count();
-                left -= wanted.len();
-                found.push((summary, offsets, wanted));
+    /// How far the groups of this core are behind, for `max` groups and `max` committed offsets at
+    /// most. Others have a turn after each few of them.
+    pub(crate) async fn group_lags_here(&self, max: usize) -> Vec<GroupLag> {
+        let (mut left, mut groups) = (max, Vec::new());
+        for host in self.shared.groups.all() {
+            let mut after: Option<String> = None;
+            loop {
+                let count = GROUPS_PER_SLICE.min(max - groups.len());
+                if left == 0 || count == 0 {
+                    return groups;
+                }
+                let slice = host.look(|machine| {
+                    let summaries = machine.group_summaries_behind(after.as_deref(), count);
+                    let with_offsets = summaries.into_iter().map(|summary| {
+                        let wanted = wanted(machine, &summary.group, left);
+                        left -= wanted.len();
+                        (summary, wanted)
+                    });
+                    with_offsets.collect::<Vec<_>>()
+                });
+                let slice = slice.unwrap_or_default();
+                let Some((last, _)) = slice.last() else {
+                    break;
+                };
+                after = Some(last.group.clone());
+                for (summary, wanted) in slice {
+                    groups.push(self.behind(summary, wanted).await);
+                }
+                self.core().yield_now().await;
             }
-            found
-        }) {
-            omitted += offsets - wanted.len();
-            groups.push(self.behind(summary, wanted).await);
         }
-        (groups, omitted)
+        groups
     }
 
     async fn behind(&self, summary: GroupSummary, wanted: Vec<Wanted>) -> GroupLag {

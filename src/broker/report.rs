@@ -4,9 +4,8 @@
 //! page is bounded by `forebay.metrics.partitions.max` and `forebay.metrics.groups.max`, and by
 //! what there is of everything else.
 
-use std::collections::BTreeMap;
-
 use base::CoreId;
+use coordinator::Census;
 use metrics::{Labels, Page, Sources, names};
 use partition::Partition;
 use storage::StorageError;
@@ -16,6 +15,8 @@ use crate::lag::GroupLag;
 
 /// After so many partitions the core's other tasks run.
 const PARTITIONS_PER_SLICE: usize = 64;
+/// After so many groups and committed offsets too; that is below a tenth of a millisecond.
+const CENSUS_PER_SLICE: usize = 2048;
 
 impl Broker {
     /// Who else on this core has something to tell.
@@ -89,10 +90,6 @@ impl Broker {
             page.size(&names::MEMORY, labels.clone(), pool.used() as u64);
             page.size(&names::MEMORY_LIMIT, labels, pool.limit() as u64);
         }
-        let groups = self.look_at_hosts(|machine| vec![machine.memory()]);
-        let bytes: usize = groups.into_iter().sum();
-        let labels = core.clone().and("use", "groups");
-        page.size(&names::MEMORY, labels, bytes as u64);
     }
 
     fn report_storage(&self, page: &mut Page, core: &Labels) {
@@ -151,32 +148,38 @@ impl Broker {
 
     async fn report_groups(&self, page: &mut Page, core: &Labels) {
         let max = self.share_of_core(self.config().admin.group_series_max);
-        let (groups, omitted) = if max == 0 {
-            let summaries = self.look_at_hosts(|machine| {
-                vec![(machine.group_count(), machine.committed_offsets().count())]
-            });
-            let offsets = summaries.iter().map(|(_, offsets)| offsets).sum();
-            (Vec::new(), offsets)
-        } else {
-            self.group_lags_here(max).await
-        };
-        let states = self.look_at_hosts(|machine| {
-            let groups = machine.group_summaries();
-            groups.map(|group| (group.kind, group.state)).collect()
-        });
-        let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-        for state in states {
-            *counts.entry(state).or_default() += 1;
-        }
-        for ((kind, state), count) in counts {
+        let groups = self.group_lags_here(max).await;
+        let census = self.census_of_groups().await;
+        for ((kind, state), count) in census.states {
             let labels = core.clone().and("kind", kind).and("state", state);
             page.size(&names::GROUPS, labels, count);
         }
+        let labels = core.clone().and("use", "groups");
+        page.size(&names::MEMORY, labels, census.bytes as u64);
+        let told: usize = groups.iter().map(|group| group.partitions.len()).sum();
         for group in &groups {
             report_group(page, group);
         }
         let labels = core.clone().and("of", "offsets");
+        let omitted = census.offsets.saturating_sub(told);
         page.size(&names::SERIES_OMITTED, labels, omitted as u64);
+    }
+
+    /// Counts all groups of this core; others have a turn in between.
+    async fn census_of_groups(&self) -> Census {
+        let mut census = Census::default();
+        for host in self.shared.groups.all() {
+            // A host that does not serve at this moment has nothing to be counted.
+            while host
+                .look(|machine| machine.census(&mut census, CENSUS_PER_SLICE))
+                .unwrap_or(false)
+            {
+                self.core().yield_now().await;
+            }
+            census.last = None;
+            self.core().yield_now().await;
+        }
+        census
     }
 
     /// What of a number for the whole node is this core's.

@@ -47,7 +47,7 @@ pub use ask::{
     OffsetDeleteAsk, OffsetFetchAsk, Opaque, SyncAnswer, SyncAsk, TopicCodes, TopicIdPartitions,
 };
 pub use groups::Groups;
-pub use listing::{CommittedOffset, GroupSummary};
+pub use listing::{Census, CommittedOffset, GroupSummary};
 pub use planted::Planted;
 #[cfg(any(test, feature = "planted"))]
 pub use planted::PlantedBug;

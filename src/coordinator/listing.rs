@@ -1,5 +1,8 @@
 //! What is told of all groups: lists for administrators, summaries for metrics and the console.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
 use base::{Offset, PartitionIndex, Timestamp};
 
 use crate::group::{Group, Kind};
@@ -37,7 +40,60 @@ pub struct CommittedOffset<'g> {
     pub committed_at: Timestamp,
 }
 
+/// What some of the groups come to, counted a part at a time: see [`Groups::census`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// How many groups there are, by kind and state.
+    pub states: BTreeMap<(&'static str, &'static str), u64>,
+    /// How many committed offsets they have.
+    pub offsets: usize,
+    /// About how many bytes of memory they take.
+    pub bytes: usize,
+    /// The last group that was counted, where there are more behind it.
+    pub last: Option<String>,
+}
+
 impl Groups {
+    /// Adds groups behind the census's last one, until about `work_max` groups and offsets were
+    /// looked at; true when there are more. Groups that come or go between two calls may be
+    /// missing.
+    pub fn census(&self, census: &mut Census, work_max: usize) -> bool {
+        let from = census.last.take();
+        if from.is_none() {
+            census.bytes += self.windows.bytes();
+        }
+        let mut work = 0;
+        for group in self.behind(from.as_deref()) {
+            let offsets = group.offsets.iter();
+            let (mut count, mut bytes) = (0, size_of_val(group) + group.id.len());
+            for (_, _, committed) in offsets {
+                count += 1;
+                bytes += size_of_val(committed) + committed.metadata.len();
+            }
+            *census.states.entry(group.names()).or_default() += 1;
+            census.offsets += count;
+            census.bytes += bytes;
+            work += 1 + count;
+            if work >= work_max {
+                census.last = Some(group.id.to_string());
+                return true;
+            }
+        }
+        false
+    }
+
+    /// At most `count` groups behind `after` in figures, from the first one where that is none.
+    #[must_use]
+    pub fn group_summaries_behind(&self, after: Option<&str>, count: usize) -> Vec<GroupSummary> {
+        self.behind(after).take(count).map(summary).collect()
+    }
+
+    fn behind(&self, after: Option<&str>) -> impl Iterator<Item = &Group> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let groups = self.groups.range::<str, _>((from, Bound::Unbounded));
+        groups.map(|(_, group)| group)
+    }
+
     pub(crate) fn list(&self, ask: &ListGroupsAsk) -> Vec<ListedGroup> {
         let is_wanted = |filter: &[String], name: &str| {
             filter.is_empty()
@@ -76,12 +132,6 @@ impl Groups {
         self.groups.get(group).map(summary)
     }
 
-    /// How many groups are here.
-    #[must_use]
-    pub fn group_count(&self) -> usize {
-        self.groups.len()
-    }
-
     /// Every committed offset of one group, by topic and partition.
     pub fn committed_offsets_of(&self, group: &str) -> impl Iterator<Item = CommittedOffset<'_>> {
         self.groups.get(group).into_iter().flat_map(committed)
@@ -102,20 +152,6 @@ impl Groups {
     ) -> impl Iterator<Item = (&str, PartitionIndex)> {
         let recent = self.windows.recent(since);
         recent.map(|(topic, partition)| (topic, PartitionIndex(partition)))
-    }
-
-    /// About how many bytes of memory the groups take: what is kept for each, and what clients
-    /// sent with it.
-    #[must_use]
-    pub fn memory(&self) -> usize {
-        let groups = self.groups.values().map(|group| {
-            let offsets = group.offsets.iter();
-            let offsets: usize = offsets
-                .map(|(_, _, committed)| size_of_val(committed) + committed.metadata.len())
-                .sum();
-            size_of_val(group) + group.id.len() + offsets
-        });
-        self.windows.bytes() + groups.sum::<usize>()
     }
 
     /// What happened in a group lately, oldest first; nothing for a group that is not here.

@@ -16,8 +16,8 @@ use wire::{ConsumerOffsetsKey, encode_versioned};
 use super::seeds;
 use super::world::{World, config};
 use crate::{
-    Answer, Ask, CommitPartition, CommitTopic, DeleteGroupAsk, DescribeGroupAsk, FetchTopic,
-    Groups, GroupsConfig, HeartbeatAsk, JoinAsk, JoinProtocol, LeaveAsk, LeavingMember,
+    Answer, Ask, Census, CommitPartition, CommitTopic, DeleteGroupAsk, DescribeGroupAsk,
+    FetchTopic, Groups, GroupsConfig, HeartbeatAsk, JoinAsk, JoinProtocol, LeaveAsk, LeavingMember,
     ListGroupsAsk, OffsetCommitAsk, OffsetDeleteAsk, OffsetFetchAsk, Opaque, Planted, Record,
     SyncAsk,
 };
@@ -394,6 +394,44 @@ fn nonsense_in_any_order_is_answered() {
         }
         let waiting = &world.waiting;
         assert!(waiting.is_empty(), "seed {seed}: {waiting:?} wait for ever");
+    }
+}
+
+/// The story: somebody looks at the metrics of a node with many groups. They are counted a part at
+/// a time, and come to the same however small the parts are.
+#[test]
+fn a_census_in_parts_counts_everything_once() {
+    let world = World::new(config(), Planted::default());
+    let mut groups = Groups::new(config());
+    for group in 0..50 {
+        for partition in 0..group % 7 + 1 {
+            let ask = commit(&format!("group-{group}"), "orders", partition, 1_000);
+            let made = groups.handle(world.now, crate::Caller(0), ask).records;
+            for record in made {
+                groups.replay(&record.key, record.value.as_deref()).unwrap();
+            }
+        }
+    }
+    let mut whole = Census::default();
+    assert!(!groups.census(&mut whole, usize::MAX));
+    assert_eq!(whole.offsets, groups.committed_offsets().count());
+    assert_eq!(whole.states.values().sum::<u64>(), 50);
+    assert!(whole.bytes > whole.offsets * 20);
+    for work in [1, 2, 10, 33, 200] {
+        let (mut parts, mut rounds) = (Census::default(), 1);
+        while groups.census(&mut parts, work) {
+            rounds += 1;
+        }
+        assert_eq!(parts, whole);
+        assert!(rounds > 40 / work, "{rounds} parts of {work}");
+        let (mut after, mut names) = (None::<String>, 0);
+        loop {
+            let found = groups.group_summaries_behind(after.as_deref(), work);
+            let Some(last) = found.last() else { break };
+            after = Some(last.group.clone());
+            names += found.len();
+        }
+        assert_eq!(names, 50);
     }
 }
 
