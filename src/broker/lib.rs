@@ -13,6 +13,7 @@
 //!
 //! Start reading at `node.rs`, then `broker.rs`, `errand.rs` and `controller.rs`.
 
+mod access;
 mod administration;
 mod broker;
 mod client_metrics;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base::NodeId;
 
+use crate::access::AccessConfig;
 use crate::address::{Address, Voter};
 use crate::error::{ConfigError, ConfigErrors};
 use crate::group::check_group_defaults;
@@ -171,6 +172,8 @@ pub struct BrokerConfig {
     pub storage: StorageConfig,
     /// What administrators are shown over HTTP, and where.
     pub admin: AdminConfig,
+    /// Who may do what without being named in a list; nothing lets everybody do everything.
+    pub access: Option<AccessConfig>,
     /// How topics come into being and go.
     pub topics: TopicPolicy,
     /// What a topic without configuration of its own gets.
@@ -231,6 +234,7 @@ impl BrokerConfig {
             replication_factor_default: read_replication_factor(reader, &mut errors),
         };
         let admin = read_admin(reader);
+        let access = AccessConfig::read(reader);
         let durability = Durability::parse(reader.text("forebay.ack.durability").as_deref());
         let log_format = match reader.text("forebay.log.format").as_deref() {
             Some("json") => LogFormat::Json,
@@ -247,6 +251,7 @@ impl BrokerConfig {
                 network,
                 storage,
                 admin,
+                access,
                 topics,
                 topic_defaults,
                 durability,

@@ -89,6 +89,8 @@ impl Refusal {
             | Self::NotOffsetReset
             | Self::NotVoter
             | Self::NotAddress
+            | Self::NotAuthorizer
+            | Self::NotPrincipal
             | Self::TooLong { .. } => self.to_string(),
         }
     }

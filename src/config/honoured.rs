@@ -5,6 +5,8 @@
 
 const HONOURED: &[&str] = &[
     "advertised.listeners",
+    "allow.everyone.if.no.acl.found",
+    "authorizer.class.name",
     "auto.create.topics.enable",
     "broker.id",
     "broker.rack",
@@ -116,6 +118,7 @@ const HONOURED: &[&str] = &[
     "segment.ms",
     "socket.listen.backlog.size",
     "socket.request.max.bytes",
+    "super.users",
     "telemetry.max.bytes",
 ];
 

@@ -10,6 +10,7 @@
 //!
 //! Start reading at `key.rs`, then any file under `keys/`; `broker.rs` is what other rooms read.
 
+mod access;
 mod address;
 mod broker;
 mod client_match;
@@ -38,6 +39,7 @@ mod subscription;
 mod topic;
 mod value;
 
+pub use access::AccessConfig;
 pub use address::{Address, NotAnAddress, Voter};
 pub use broker::{
     AdminConfig, BrokerConfig, LogFormat, NetworkConfig, NodeConfig, StorageConfig, TopicPolicy,

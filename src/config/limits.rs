@@ -38,6 +38,8 @@ pub const HEADER_TIMEOUT_MS_MAX: i64 = 24 * 3600 * 1000;
 pub const METRICS_SERIES_MAX: i64 = 100_000;
 /// The most partitions of one topic that a request may ask for.
 pub const TOPIC_PARTITIONS_MAX: i32 = 10_000;
+/// The most access control lists that one request adds or removes, as in Kafka.
+pub const ACL_CHANGES_MAX: usize = 10_000;
 /// The longest name of a topic, in bytes; its directory carries the partition's index as well.
 pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 

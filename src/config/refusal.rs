@@ -1,5 +1,6 @@
 //! Why a value is refused, in words that say what would be accepted.
 
+use crate::access::AUTHORIZER;
 use crate::key::Kind;
 
 /// What is wrong with a value, whoever set it.
@@ -57,6 +58,10 @@ pub enum Refusal {
     NotVoter,
     /// No address.
     NotAddress,
+    /// A Java class that nothing here takes the place of.
+    NotAuthorizer,
+    /// No principal.
+    NotPrincipal,
     /// Longer than any value may be.
     TooLong {
         /// The most bytes allowed.
@@ -99,6 +104,14 @@ impl std::fmt::Display for Refusal {
             ),
             Self::NotVoter => write!(formatter, "every member must look like 1@host:9093"),
             Self::NotAddress => write!(formatter, "every address must look like host:9093"),
+            Self::NotAuthorizer => write!(
+                formatter,
+                "there is one authorizer, {AUTHORIZER}; without a value everybody may do everything"
+            ),
+            Self::NotPrincipal => write!(
+                formatter,
+                "every principal must look like User:name; semicolons separate several"
+            ),
             Self::TooLong { bytes_max } => {
                 write!(formatter, "it must not be longer than {bytes_max} bytes")
             }

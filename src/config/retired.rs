@@ -30,11 +30,6 @@ const BY_FEATURES: &str = "feature levels took its place";
 
 const NAMES: &[(&str, Foreign)] = &[
     (
-        "allow.everyone.if.no.acl.found",
-        Foreign::Elsewhere(Reason::NotYet),
-    ),
-    ("super.users", Foreign::Elsewhere(Reason::NotYet)),
-    (
         "broker.id.generation.enable",
         Foreign::Removed("every node has its id set"),
     ),

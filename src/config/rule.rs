@@ -3,6 +3,7 @@
 //! The rules are Kafka's validators, recounted as data. Two deviations, both refusals of what no
 //! one can have meant: "not a number" is refused where Kafka lets it pass, and digits are ASCII.
 
+use crate::access::{AUTHORIZER, principals};
 use crate::address::{Address, Voter};
 use crate::refusal::Refusal;
 use crate::value::Value;
@@ -38,6 +39,10 @@ pub enum Rule {
     Voters,
     /// A list of host:port.
     Endpoints,
+    /// Nothing, or the Java class of the one authorizer whose place is taken here.
+    Authorizer,
+    /// Principals separated by semicolons, each of the form type:name.
+    Principals,
 }
 
 impl Rule {
@@ -73,6 +78,14 @@ impl Rule {
             }
             (Self::NonEmpty, Value::Text(text)) if text.is_empty() => Err(Refusal::Empty),
             (Self::OffsetReset, Value::Text(text)) => check_offset_reset(text),
+            (Self::Authorizer, Value::Text(text)) if !["", AUTHORIZER].contains(&text.as_str()) => {
+                Err(Refusal::NotAuthorizer)
+            }
+            (Self::Principals, Value::Text(text))
+                if principals(text).any(|principal| !principal.contains(':')) =>
+            {
+                Err(Refusal::NotPrincipal)
+            }
             (rule, Value::List(elements)) => rule.check_list(elements),
             _ => Ok(()),
         }
@@ -138,6 +151,8 @@ impl std::fmt::Display for Rule {
             }
             Self::Voters => write!(formatter, "a list of id@host:port"),
             Self::Endpoints => write!(formatter, "a list of host:port"),
+            Self::Authorizer => write!(formatter, "empty or {AUTHORIZER}"),
+            Self::Principals => write!(formatter, "type:name, separated by semicolons"),
         }
     }
 }

@@ -28,6 +28,10 @@ pub enum ApplyError {
     BrokerUnknown(NodeId, i64),
     /// No such controller.
     ControllerUnknown(NodeId),
+    /// An access control list is added whose id, or content, is there already.
+    AclExists(Uuid),
+    /// No access control list has this id.
+    AclUnknown(Uuid),
     /// A block of producer ids begins before the last one ended.
     ProducerIdsReused(i64),
 }
@@ -51,6 +55,8 @@ impl fmt::Display for ApplyError {
                 write!(formatter, "broker {id} is not registered in epoch {epoch}")
             }
             Self::ControllerUnknown(id) => write!(formatter, "controller {id} is not registered"),
+            Self::AclExists(id) => write!(formatter, "access control list {id} is added twice"),
+            Self::AclUnknown(id) => write!(formatter, "no access control list has id {id}"),
             Self::ProducerIdsReused(next) => {
                 write!(formatter, "producer ids up to {next} were given out before")
             }
@@ -110,6 +116,14 @@ impl Image {
             Change::ClientQuota { entity, key, value } => {
                 self.set_quota(entity, key, *value);
                 Ok(())
+            }
+            Change::Acl { id, acl } => {
+                let added = Arc::make_mut(&mut self.acls).insert(*id, acl.clone());
+                added.map_err(|_| ApplyError::AclExists(*id))
+            }
+            Change::RemoveAcl { id } => {
+                let removed = Arc::make_mut(&mut self.acls).remove(*id);
+                removed.map(|_| ()).ok_or(ApplyError::AclUnknown(*id))
             }
             Change::FeatureLevel { name, level } => {
                 self.set_feature(name, *level);

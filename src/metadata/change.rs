@@ -7,6 +7,7 @@ use crate::broker::{Broker, Controller};
 use crate::quota::{QuotaEntity, QuotaValue};
 use crate::resource::Resource;
 use crate::topic::Partition;
+use access::Acl;
 use base::{NodeId, PartitionIndex, Uuid};
 
 /// What happened to the cluster.
@@ -72,6 +73,18 @@ pub enum Change {
         key: String,
         /// The limit; nothing removes it.
         value: Option<QuotaValue>,
+    },
+    /// An access control list exists.
+    Acl {
+        /// Its id.
+        id: Uuid,
+        /// The list.
+        acl: Acl,
+    },
+    /// An access control list is gone.
+    RemoveAcl {
+        /// Which.
+        id: Uuid,
     },
     /// A feature was finalised at a level; zero removes it (KIP-584).
     FeatureLevel {

@@ -10,6 +10,7 @@ use crate::broker::{Broker, Controller};
 use crate::quota::{QuotaEntity, QuotaValues};
 use crate::resource::{Resource, ResourceKind};
 use crate::topic::{Partition, Topic, Topics};
+use access::Acls;
 use base::{LeaderEpoch, NodeId, Offset, PartitionIndex, Uuid};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub struct Image {
     pub(crate) topics: Arc<Topics>,
     pub(crate) configs: Arc<BTreeMap<Resource, Arc<ConfigMap>>>,
     pub(crate) quotas: Arc<BTreeMap<QuotaEntity, QuotaValues>>,
+    pub(crate) acls: Arc<Acls>,
     pub(crate) next_producer_id: i64,
     pub(crate) foreign: Arc<Vec<Vec<u8>>>,
 }
@@ -48,6 +50,7 @@ impl Image {
             topics: Arc::default(),
             configs: Arc::default(),
             quotas: Arc::default(),
+            acls: Arc::default(),
             next_producer_id: 0,
             foreign: Arc::default(),
         }
@@ -154,6 +157,12 @@ impl Image {
     #[must_use]
     pub fn quotas(&self) -> &BTreeMap<QuotaEntity, QuotaValues> {
         &self.quotas
+    }
+
+    /// The access control lists.
+    #[must_use]
+    pub const fn acls(&self) -> &Arc<Acls> {
+        &self.acls
     }
 
     /// The first producer id that nobody was given.

@@ -12,7 +12,7 @@
 //! Invariants: the image is a function of the log alone: no clock, no randomness, no order of
 //! arrival; a shared image never changes, since applying copies what it touches; decisions never
 //! change the image; `to_changes` of an image folds to an equal image. Records of kinds that this
-//! release does not interpret (access control, credentials, tokens) are kept byte for byte
+//! release does not interpret (credentials, tokens) are kept byte for byte
 //! in arrival order and go into snapshots; kinds that no Kafka up to 4.4 knows are an error.
 //!
 //! Start reading at `image.rs`, then `change.rs`, then any file in `decide/`.

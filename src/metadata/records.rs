@@ -8,10 +8,12 @@ use crate::change::{BrokerChange, Change, PartitionChange};
 use crate::quota::{QuotaEntity, QuotaValue};
 use crate::resource::{Resource, ResourceKind};
 use crate::topic::Partition;
+use access::{Acl, Operation, PatternType, Permission, ResourceType};
 use base::{LeaderEpoch, NodeId, PartitionIndex, Uuid};
 use std::collections::BTreeMap;
 use std::fmt;
 use wire::record::{
+    cluster_metadata_access_control_entry::AccessControlEntryRecord,
     cluster_metadata_broker_registration_change as registration_change,
     cluster_metadata_client_quota::{ClientQuotaRecord, EntityData},
     cluster_metadata_config::ConfigRecord,
@@ -21,6 +23,7 @@ use wire::record::{
     cluster_metadata_partition_change::PartitionChangeRecord,
     cluster_metadata_producer_ids::ProducerIdsRecord,
     cluster_metadata_register_broker as broker, cluster_metadata_register_controller as controller,
+    cluster_metadata_remove_access_control_entry::RemoveAccessControlEntryRecord,
     cluster_metadata_remove_topic::RemoveTopicRecord,
     cluster_metadata_topic::TopicRecord,
     cluster_metadata_unregister_broker::UnregisterBrokerRecord,
@@ -115,6 +118,8 @@ impl Change {
                 value,
             } => (encode_config(resource, key, value.as_deref()), 0),
             Self::ClientQuota { entity, key, value } => (encode_quota(entity, key, *value), 0),
+            Self::Acl { id, acl } => (encode_acl(*id, acl), 0),
+            Self::RemoveAcl { id } => (RemoveAccessControlEntryRecord { id: *id }.into(), 0),
             Self::FeatureLevel { name, level } => {
                 let record = FeatureLevelRecord {
                     name: name.as_str().into(),
@@ -176,6 +181,8 @@ fn decode_record(record: MetadataRecord<'_>, bytes: &[u8]) -> Result<Change, Rec
         MetadataRecord::PartitionChange(record) => decode_partition_change(record)?,
         MetadataRecord::Config(record) => decode_config(record)?,
         MetadataRecord::ClientQuota(record) => decode_quota(record),
+        MetadataRecord::AccessControlEntry(record) => decode_acl(record)?,
+        MetadataRecord::RemoveAccessControlEntry(record) => Change::RemoveAcl { id: record.id },
         MetadataRecord::FeatureLevel(record) => Change::FeatureLevel {
             name: record.name.into_owned(),
             level: record.feature_level,
@@ -189,8 +196,6 @@ fn decode_record(record: MetadataRecord<'_>, bytes: &[u8]) -> Result<Change, Rec
         | MetadataRecord::RemoveDelegationToken(_)
         | MetadataRecord::UserScramCredential(_)
         | MetadataRecord::RemoveUserScramCredential(_)
-        | MetadataRecord::AccessControlEntry(_)
-        | MetadataRecord::RemoveAccessControlEntry(_)
         | MetadataRecord::ZkMigrationState(_)
         | MetadataRecord::ClearElr(_) => Change::Foreign {
             bytes: bytes.to_vec(),
@@ -199,6 +204,36 @@ fn decode_record(record: MetadataRecord<'_>, bytes: &[u8]) -> Result<Change, Rec
         MetadataRecord::EndTransaction(_) => return Err(RecordError::Kind("EndTransaction")),
         MetadataRecord::AbortTransaction(_) => return Err(RecordError::Kind("AbortTransaction")),
     })
+}
+
+fn encode_acl(id: Uuid, acl: &Acl) -> MetadataRecord<'_> {
+    MetadataRecord::from(AccessControlEntryRecord {
+        id,
+        resource_type: acl.resource_type.code(),
+        resource_name: acl.name.as_str().into(),
+        pattern_type: acl.pattern_type.code(),
+        principal: acl.principal.as_str().into(),
+        host: acl.host.as_str().into(),
+        operation: acl.operation.code(),
+        permission_type: acl.permission.code(),
+    })
+}
+
+fn decode_acl(record: AccessControlEntryRecord<'_>) -> Result<Change, RecordError> {
+    let resource_type = ResourceType::from_code(record.resource_type);
+    let pattern_type = PatternType::from_code(record.pattern_type);
+    let operation = Operation::from_code(record.operation);
+    let permission = Permission::from_code(record.permission_type);
+    let acl = Acl {
+        resource_type: resource_type.ok_or(RecordError::Field("resource_type"))?,
+        pattern_type: pattern_type.ok_or(RecordError::Field("pattern_type"))?,
+        name: record.resource_name.into_owned(),
+        principal: record.principal.into_owned(),
+        host: record.host.into_owned(),
+        operation: operation.ok_or(RecordError::Field("operation"))?,
+        permission: permission.ok_or(RecordError::Field("permission_type"))?,
+    };
+    Ok(Change::Acl { id: record.id, acl })
 }
 
 fn encode_quota<'a>(

@@ -4,6 +4,7 @@
 
 use crate::change::Change;
 use crate::image::Image;
+use access::Acl;
 use base::{NodeId, PartitionIndex};
 
 impl Image {
@@ -54,6 +55,12 @@ impl Image {
                     value: Some(*value),
                 });
             }
+        }
+        for (id, acl) in self.acls.iter() {
+            changes.push(Change::Acl {
+                id,
+                acl: Acl::clone(acl),
+            });
         }
         if self.next_producer_id > 0 {
             changes.push(Change::ProducerIds {

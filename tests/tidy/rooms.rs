@@ -38,10 +38,10 @@ pub(crate) const ROOMS: &[Room] = &[
     pure("wire", 1, &["base"]),
     pure("batch", 1, &["base"]),
     pure("quorum", 2, &["base"]),
-    pure("metadata", 2, &["base", "config", "wire"]),
+    pure("access", 2, &["base", "config"]),
+    pure("metadata", 2, &["access", "base", "config", "wire"]),
     pure("replica", 2, &["base", "batch"]),
     pure("coordinator", 2, &["base", "config", "wire"]),
-    pure("access", 2, &["base", "config"]),
     room("reactor", 2, &["base", "metrics"]),
     room(
         "storage",

@@ -1,4 +1,4 @@
-//! Authentication by SASL: mechanisms, Kerberos, OAuth and delegation tokens.
+//! Access control, and authentication by SASL: mechanisms, Kerberos, OAuth, delegation tokens.
 //!
 //! Data only: what each row means is told in `key.rs`. Names, types, defaults and rules are
 //! Kafka's, except where a row says `unlike_kafka`.
@@ -9,11 +9,28 @@ use crate::rule::Rule;
 /// The rows of this theme.
 pub(crate) const KEYS: &[Key] = &[
     Key::new("authorizer.class.name", Kind::Text, Some(""))
+        .rule(Rule::Authorizer)
         .importance(Importance::Low)
         .doc(
-            "The Java class that decides on access. forebay's own access control takes the \
-             place of the standard one.",
+            "The Java class that decides on access; empty lets everybody do everything. \
+             forebay's own access control takes the place of the standard one, and there is no \
+             other.",
         ),
+    // Kafka hands these two to the authorizer, so they are hidden like what it does not know.
+    Key::new("super.users", Kind::Text, None)
+        .rule(Rule::Principals)
+        .internal()
+        .doc(
+            "Who may do everything whatever the access control lists say: principals such as \
+             User:admin, separated by semicolons.",
+        ),
+    Key::new(
+        "allow.everyone.if.no.acl.found",
+        Kind::Boolean,
+        Some("false"),
+    )
+    .internal()
+    .doc("Whether everybody may do what they like to a resource that no list is about."),
     Key::new(
         "principal.builder.class",
         Kind::Class,

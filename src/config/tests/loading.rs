@@ -121,7 +121,7 @@ fn keys_in_files_that_resemble_none_are_passed_over() {
 /// Files written for Kafka hold keys for a JVM; they start, and the operator hears of it.
 #[test]
 fn keys_without_effect_are_warned_of() {
-    let file = "zookeeper.connect=z:2181\nnum.io.threads=8\nsuper.users=User:a\n";
+    let file = "zookeeper.connect=z:2181\nnum.io.threads=8\npassword.encoder.secret=x\n";
     let environment = [
         ("KAFKA_HEAP_OPTS", "-Xmx1G"),
         ("FOREBAY_SERVICE_HOST", "10.0.0.1"),
@@ -138,7 +138,7 @@ fn keys_without_effect_are_warned_of() {
         [
             "KAFKA_HEAP_OPTS",
             "num.io.threads",
-            "super.users",
+            "password.encoder.secret",
             "zookeeper.connect"
         ]
     );
@@ -287,4 +287,27 @@ fn a_quorum_of_one_is_not_warned_of() {
         let config = load(&format!("{both}{quorum}"), &[], &[]).unwrap();
         assert_eq!(config.lone_quorum_warning(), None, "{quorum}");
     }
+}
+
+/// Kafka's files name its standard authorizer; any other class would silently leave a node open.
+#[test]
+fn access_is_controlled_where_the_standard_authorizer_is_named() {
+    let standard = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+    let open = load("super.users=User:a\n", &[], &[]).unwrap();
+    assert_eq!(open.access, None);
+    let strict = load(&format!("{standard}\n"), &[], &[]).unwrap();
+    assert_eq!(strict.access, Some(crate::AccessConfig::default()));
+    let file = format!(
+        "{standard}\nsuper.users= User:a;; User:CN=b,O=c ;\nallow.everyone.if.no.acl.found=true\n"
+    );
+    let access = load(&file, &[], &[]).unwrap().access.unwrap();
+    assert_eq!(access.super_users, ["User:a", "User:CN=b,O=c"]);
+    assert!(access.allow_everyone_if_no_acl_found);
+    let old = "authorizer.class.name=kafka.security.authorizer.AclAuthorizer\nsuper.users=a\n";
+    let text = load(old, &[], &[]).unwrap_err().to_string();
+    assert!(
+        text.contains("there is one authorizer, org.apache"),
+        "{text}"
+    );
+    assert!(text.contains("must look like User:name"), "{text}");
 }

@@ -4,6 +4,7 @@
 //! decided on the same image may contradict each other, so the driver decides one at a time, on an
 //! image that includes what it already proposed.
 
+mod acls;
 mod configs;
 mod create_partitions;
 mod create_topics;
@@ -18,6 +19,7 @@ mod quotas;
 mod reassignments;
 mod registration;
 
+pub use acls::{CreatedAcls, DeletedAcls, create_acls, delete_acls};
 pub use configs::{
     AlterOutcome, AlterResource, ConfigOperation, OperationKind, ReplaceResource, Standing,
     alter_configs, replace_configs,

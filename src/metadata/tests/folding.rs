@@ -277,9 +277,9 @@ fn every_change_survives_its_record() {
 /// damaged bytes, are errors.
 #[test]
 fn foreign_records_are_kept_and_unknown_ones_refused() {
-    let access =
-        wire::record::cluster_metadata_access_control_entry::AccessControlEntryRecord::default();
-    let bytes = wire::MetadataRecord::from(access).encode(0).unwrap();
+    let credential =
+        wire::record::cluster_metadata_user_scram_credential::UserScramCredentialRecord::default();
+    let bytes = wire::MetadataRecord::from(credential).encode(0).unwrap();
     let mut image = cluster(1);
     image.apply(&Change::decode(&bytes).unwrap()).unwrap();
     assert_eq!(image.foreign(), std::slice::from_ref(&bytes));

@@ -5,6 +5,7 @@
 )]
 #![allow(clippy::too_many_lines, reason = "tables of cases are long")]
 
+mod acls;
 mod administration;
 mod brokers;
 mod configs;
