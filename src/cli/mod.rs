@@ -3,6 +3,7 @@
 //! Invariants: results go to standard output, everything else to standard error; every failure
 //! says what happened, why, and how to mend it, and ends with a nonzero exit code.
 
+mod acl;
 mod admin;
 mod altering;
 mod completions;
@@ -54,6 +55,7 @@ enum Command {
     Produce(produce::Options),
     Consume(consume::Options),
     Group(group::Options),
+    Acl(acl::Options),
     Cluster(operate::ClusterOptions),
     Log(operate::LogOptions),
     Features(operate::FeatureOptions),
@@ -71,6 +73,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Produce(options) => produce::run(&options, &cluster),
         Command::Consume(options) => consume::run(&options, &cluster),
         Command::Group(options) => group::run(&options, &cluster),
+        Command::Acl(options) => acl::run(&options, &cluster),
         Command::Cluster(options) => operate::run_cluster(&options, &cluster),
         Command::Log(options) => operate::run_log(&options, &cluster),
         Command::Features(options) => operate::run_features(&options, &cluster),

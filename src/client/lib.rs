@@ -11,6 +11,7 @@
 //!
 //! Start reading at `connection.rs`, then `cluster.rs`, then `lane.rs`.
 
+mod acls;
 mod address;
 mod admin;
 mod cluster;
@@ -32,6 +33,7 @@ mod producer;
 mod timeout;
 mod versions;
 
+pub use acls::{AclEntry, AclQuery};
 pub use address::{Address, ParseAddressError};
 pub use admin::{ConfigEntry, CreatedTopic, NewTopic, Resource};
 pub use cluster::Client;
