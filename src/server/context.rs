@@ -3,13 +3,16 @@
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use access::Subject;
 use broker::Broker;
-use config::ClientTraits;
+use config::{AccessConfig, ClientTraits};
 use metrics::Held;
 use reactor::{Core, Socket};
 
+use crate::access::{ANONYMOUS, Access};
 use crate::counters::Counters;
 use crate::listener::ServerLimits;
 use crate::sessions::FetchSessions;
@@ -38,12 +41,21 @@ pub(crate) struct Connection {
     /// The name and version of the client's library, once it said them (KIP-511).
     software: RefCell<(String, String)>,
     closed_because: RefCell<Option<String>>,
+    /// Who the client is, where that matters.
+    subject: Option<Rc<Subject>>,
     _counted: Held,
 }
 
 impl Connection {
-    pub(crate) fn new(core: Core, socket: Socket, counted: Held) -> Self {
+    pub(crate) fn new(
+        core: Core,
+        socket: Socket,
+        counted: Held,
+        rules: Option<&AccessConfig>,
+    ) -> Self {
         let now = core.now();
+        let address = socket.peer().ip();
+        let subject = rules.map(|rules| Rc::new(Subject::new(ANONYMOUS, address, rules)));
         Self {
             core,
             socket,
@@ -52,6 +64,7 @@ impl Connection {
             unanswered: Cell::new(0),
             software: RefCell::default(),
             closed_because: RefCell::new(None),
+            subject,
             _counted: counted,
         }
     }
@@ -164,6 +177,15 @@ impl Context {
 
     pub(crate) fn limits(&self) -> &ServerLimits {
         &self.server.limits
+    }
+
+    /// What the client may do, for as long as one request is answered.
+    pub(crate) fn access(&self) -> Access {
+        let subject = self.connection.subject.as_ref();
+        Access::new(subject.map(|subject| {
+            let image = self.broker().image();
+            (Arc::clone(image.acls()), Rc::clone(subject))
+        }))
     }
 
     /// Whether versions that Kafka 4 dropped are served (KIP-896).

@@ -12,6 +12,7 @@
 //!
 //! Start reading at `table.rs`, which is the protocol on one screen, then `connection.rs`.
 
+mod access;
 mod answer;
 mod connection;
 mod context;

@@ -176,7 +176,10 @@ impl Server {
         };
         counters.connections_accepted.increment();
         let core = self.state.broker.core().clone();
-        let connection = Rc::new(Connection::new(core.clone(), socket.clone(), counted));
+        let config = self.state.broker.config();
+        let rules = config.access.as_ref();
+        let connection = Connection::new(core.clone(), socket.clone(), counted, rules);
+        let connection = Rc::new(connection);
         self.connections.add(&connection);
         let context = Context {
             server: Rc::clone(&self.state),

@@ -51,7 +51,9 @@ start_node() {
   DATA=$WORK/data
   BOOTSTRAP=127.0.0.1:$port
   "$FOREBAY" serve --set "log.dirs=$DATA" --set "listeners=PLAINTEXT://$BOOTSTRAP" \
-    --set log.segment.bytes=16777216 > "$WORK/node.log" 2>&1 &
+    --set log.segment.bytes=16777216 \
+    --set authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer \
+    --set allow.everyone.if.no.acl.found=true > "$WORK/node.log" 2>&1 &
   NODE=$!
   local patience=600
   until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do

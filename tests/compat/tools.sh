@@ -363,6 +363,41 @@ tools_members() {
   wait "$member" || true
 }
 
+# tools_acls TOPIC: lists are added, told, obeyed and taken out. They are about topics with names of their own, and need a
+# broker with an authorizer that leaves open what no list is about.
+tools_acls() {
+  local t=$1-acl who='principal=User:alice, host=\*' mallory
+  mallory='\(principal=User:mallory, host=10\.1\.1\.1, operation=READ, permissionType=DENY\)'
+  tool acls --list
+  if grep -qF SecurityDisabledException "$WORK/said"; then
+    skip "tools: acls: the broker has no authorizer"
+    return
+  fi
+  tool acls --add --allow-principal User:alice --producer --topic "$t"
+  does "acls: add" "Adding ACLs for resource .ResourcePattern\(resourceType=TOPIC, name=$t, patternType=LITERAL\).:" \
+    "\($who, operation=WRITE, permissionType=ALLOW\)" "\($who, operation=CREATE, permissionType=ALLOW\)"
+  tool acls --list --topic "$t"
+  does "acls: list" "Current ACLs for resource .ResourcePattern\(resourceType=TOPIC, name=$t, patternType=LITERAL\).:" \
+    "\($who, operation=DESCRIBE, permissionType=ALLOW\)"
+  tool acls --add --deny-principal User:mallory --deny-host 10.1.1.1 --operation Read --topic "$t-" \
+    --resource-pattern-type prefixed
+  does "acls: add a prefix" "$mallory"
+  tool acls --list --topic "$t-x" --resource-pattern-type match
+  does "acls: list what applies to a name" "$mallory" "!\($who, .*"
+  tool verifiable-producer --topic "$t" --max-messages 1 --acks -1
+  said "acls: who is not on the list may not write" '.*TopicAuthorizationException.*'
+  tool acls --remove --topic "$t" --force
+  does "acls: remove"
+  tool acls --list --topic "$t" --resource-pattern-type any
+  does "acls: list without them" "!\($who, .*"
+  tool verifiable-producer --topic "$t" --max-messages 1 --acks -1
+  events "acls: without a list everybody may write" '"tool_data" "sent":1 "acked":1'
+  tool acls --remove --topic "$t-" --resource-pattern-type prefixed --force
+  does "acls: remove a prefix"
+  tool acls --list --principal User:alice
+  does "acls: list of one principal" "ACLs for principal .User:alice." "!\(.*"
+}
+
 tools_all() {
   local t=compat-tools-$$ id
   local JAVA_TOOL_OPTIONS=${JAVA_TOOL_OPTIONS:-}
@@ -375,6 +410,7 @@ tools_all() {
   tools_configs_topic "$t"
   tools_configs_broker "$id"
   tools_configs_others "$t"
+  tools_acls "$t"
   tools_load "$t" "$t-load"
   wait_for_topic "$t-few"
   tools_verifiable "$t-few" "$t"

@@ -22,6 +22,7 @@
     reason = "tests: a panic is a failed test, and real clocks and threads are what is tested"
 )]
 
+mod access;
 mod acks;
 mod admin;
 mod admin_port;

@@ -13,6 +13,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use access::Operation;
 use metadata::decide::AlterQuota;
 use metadata::{QuotaEntity, QuotaValue, Refusal};
 use wire::WireError;
@@ -21,6 +22,7 @@ use wire::alter_client_quotas::{
     ResponseEntryData,
 };
 
+use crate::access::denied;
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::fault;
@@ -73,6 +75,10 @@ fn alter(asked: &RequestEntryData<'_>) -> AlterQuota {
 }
 
 async fn decide(context: &Context, alters: Vec<AlterQuota>, validate_only: bool) -> Vec<Outcome> {
+    if let Err(code) = context.access().cluster(Operation::AlterConfigs) {
+        let entities = alters.into_iter().map(|alter| alter.entity);
+        return entities.map(|entity| (entity, Err(denied(code)))).collect();
+    }
     let mut outcomes: Vec<(QuotaEntity, Option<Refusal>)> = Vec::with_capacity(alters.len());
     let mut followed = Vec::new();
     for alter in alters {

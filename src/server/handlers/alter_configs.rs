@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 
+use access::Operation;
 use base::NodeId;
 use metadata::Refusal;
 use metadata::decide::ReplaceResource;
@@ -18,6 +19,7 @@ use wire::alter_configs::{
     AlterConfigsRequest, AlterConfigsResource, AlterConfigsResourceResponse, AlterConfigsResponse,
 };
 
+use crate::access::{Access, denied};
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::handlers::altering::{self, Line};
@@ -29,7 +31,11 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let question = request.question;
     let asked: AlterConfigsRequest<'_> = read(&mut request)?;
     let validate_only = asked.validate_only;
-    let (lines, replaces) = sort(&asked.resources, context.broker().node_id());
+    let (lines, replaces) = sort(
+        &asked.resources,
+        &context.access(),
+        context.broker().node_id(),
+    );
     let broker = context.broker().clone();
     let deciding = begin(context.core(), async move {
         broker.replace_configs(replaces, validate_only).await
@@ -54,11 +60,15 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     })))
 }
 
-fn sort(resources: &[AlterConfigsResource<'_>], node: NodeId) -> (Vec<Line>, Vec<ReplaceResource>) {
+fn sort(
+    resources: &[AlterConfigsResource<'_>],
+    access: &Access,
+    node: NodeId,
+) -> (Vec<Line>, Vec<ReplaceResource>) {
     let mut replaces = Vec::new();
     let mut lines = Vec::with_capacity(resources.len());
     for asked in resources {
-        let known = match judge(asked, node) {
+        let known = match judge(asked, access, node) {
             Ok(replace) => {
                 replaces.push(replace);
                 None
@@ -74,8 +84,15 @@ fn sort(resources: &[AlterConfigsResource<'_>], node: NodeId) -> (Vec<Line>, Vec
     (lines, replaces)
 }
 
-fn judge(asked: &AlterConfigsResource<'_>, node: NodeId) -> Result<ReplaceResource, Refusal> {
-    let resource = altering::resource(asked.resource_type, &asked.resource_name, node)?;
+fn judge(
+    asked: &AlterConfigsResource<'_>,
+    access: &Access,
+    node: NodeId,
+) -> Result<ReplaceResource, Refusal> {
+    let name = asked.resource_name.as_ref();
+    let allowed = access.config(Operation::AlterConfigs, asked.resource_type, name);
+    allowed.map_err(denied)?;
+    let resource = altering::resource(asked.resource_type, name, node)?;
     let configs = asked.configs.iter().map(|config| {
         let value = config.value.as_deref().map(str::to_owned);
         (config.name.to_string(), value)

@@ -10,17 +10,20 @@
 
 use std::borrow::Cow;
 
+use access::Operation;
 use base::{ErrorCode, NodeId, PartitionIndex};
-use metadata::Image;
 use metadata::decide::reassign_partition;
+use metadata::{Image, Refusal};
 use wire::WireError;
 use wire::alter_partition_reassignments::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
     ReassignablePartitionResponse, ReassignableTopic, ReassignableTopicResponse,
 };
 
+use crate::access::denied;
 use crate::answer::Answer;
 use crate::context::Context;
+use crate::handlers::altering::told;
 use crate::handlers::read;
 use crate::table::Request;
 
@@ -30,14 +33,16 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let asked: AlterPartitionReassignmentsRequest<'_> = read(&mut request)?;
     let image = context.broker().image();
     let may_resize = asked.allow_replication_factor_change;
+    let denied = context.access().cluster(Operation::Alter).err().map(denied);
+    let (error_code, error_message) = told(denied.as_ref());
     let topics = asked.topics.iter();
     let response = AlterPartitionReassignmentsResponse {
         throttle_time_ms: 0,
         allow_replication_factor_change: may_resize,
-        error_code: ErrorCode::None.code(),
-        error_message: None,
+        error_code,
+        error_message,
         responses: topics
-            .map(|topic| result(&image, topic, may_resize))
+            .map(|topic| result(&image, denied.as_ref(), topic, may_resize))
             .collect(),
     };
     Ok(question.answer(&response))
@@ -45,6 +50,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
 
 fn result<'a>(
     image: &Image,
+    denied: Option<&Refusal>,
     asked: &'a ReassignableTopic<'_>,
     may_resize: bool,
 ) -> ReassignableTopicResponse<'a> {
@@ -57,7 +63,9 @@ fn result<'a>(
             .replicas
             .as_ref()
             .map(|replicas| replicas.iter().copied().map(NodeId).collect());
-        let refusal = reassign_partition(image, place, target.as_deref(), may_resize).err();
+        let refusal = denied
+            .cloned()
+            .or_else(|| reassign_partition(image, place, target.as_deref(), may_resize).err());
         ReassignablePartitionResponse {
             partition_index: partition.partition_index,
             error_code: refusal

@@ -12,6 +12,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use access::Operation;
 use base::{ErrorCode, NodeId};
 use metadata::Image;
 use wire::WireError;
@@ -31,13 +32,18 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let asked: AlterReplicaLogDirsRequest<'_> = read(&mut request)?;
     let broker = context.broker();
     let (image, node) = (broker.image(), broker.node_id());
+    let denied = context.access().cluster(Operation::Alter).err();
     let mut codes: BTreeMap<&str, BTreeMap<i32, ErrorCode>> = BTreeMap::new();
     for dir in &asked.dirs {
         let has_dir = broker.has_log_dir(&dir.path);
         for topic in &dir.topics {
             let of_topic = codes.entry(&topic.name).or_default();
             for index in &topic.partitions {
-                of_topic.insert(*index, judge(&image, node, has_dir, (&topic.name, *index)));
+                let code = match denied {
+                    Some(code) => code,
+                    None => judge(&image, node, has_dir, (&topic.name, *index)),
+                };
+                of_topic.insert(*index, code);
             }
         }
     }

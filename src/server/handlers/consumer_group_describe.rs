@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use access::{Operation, ResourceType};
 use base::{ErrorCode, PartitionIndex};
 use broker::coordinator::{
     Answer as Coordinated, Ask, ConsumerAssignment, ConsumerDescribeAsk, ConsumerDescription,
@@ -18,6 +19,7 @@ use wire::consumer_group_describe::{
     Member, TopicPartitions,
 };
 
+use crate::access::Access;
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::handlers::consumer_group_heartbeat::is_enabled;
@@ -45,11 +47,8 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
             groups: groups.collect(),
         }));
     }
-    let operations = if asked.include_authorized_operations {
-        shown::GROUP_OPERATIONS
-    } else {
-        shown::OPERATIONS_NOT_ASKED
-    };
+    let with_operations = asked.include_authorized_operations;
+    let access = context.access();
     let asking: Vec<_> = asked
         .group_ids
         .iter()
@@ -58,7 +57,10 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
             let ask = ConsumerDescribeAsk {
                 group: group.clone(),
             };
-            (group, groups::ask(context, Ask::ConsumerDescribe(ask)))
+            (
+                group,
+                groups::ask(context, Operation::Describe, Ask::ConsumerDescribe(ask)),
+            )
         })
         .collect();
     Ok(Answer::Later(Box::pin(async move {
@@ -69,13 +71,46 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
                 other => groups::mismatched(&other),
             }
         }
-        let described = answers.iter();
-        let described = described.map(|(group, described)| describe(group, described, operations));
+        let described = answers.iter().map(|(group, described)| {
+            let operations = if with_operations {
+                access.operations(ResourceType::Group, group)
+            } else {
+                shown::OPERATIONS_NOT_ASKED
+            };
+            if described
+                .as_ref()
+                .is_ok_and(|one| shows_hidden(&access, one))
+            {
+                return hidden(group);
+            }
+            describe(group, described, operations)
+        });
         question.encode(&ConsumerGroupDescribeResponse {
             throttle_time_ms: 0,
             groups: described.collect(),
         })
     })))
+}
+
+/// Whether the description names topics that the client may not look at.
+fn shows_hidden(access: &Access, described: &ConsumerDescription) -> bool {
+    let members = described.members.iter();
+    let mut names = members.flat_map(|member| {
+        let assigned = member.assignment.iter().chain(&member.target);
+        let assigned = assigned.map(|topic| &topic.name);
+        member.topic_names.iter().chain(assigned)
+    });
+    names.any(|name| access.topic(Operation::Describe, name).is_err())
+}
+
+fn hidden(group: &str) -> DescribedGroup<'_> {
+    let text = "The group has described topic(s) that the client is not authorized to describe.";
+    DescribedGroup {
+        error_code: ErrorCode::TopicAuthorizationFailed.code(),
+        error_message: Some(Cow::Borrowed(text)),
+        group_id: Cow::Borrowed(group),
+        ..DescribedGroup::default()
+    }
 }
 
 fn describe<'a>(

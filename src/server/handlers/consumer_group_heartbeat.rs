@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 
+use access::Operation;
 use base::{ErrorCode, PartitionIndex};
 use broker::coordinator::{
     Answer as Coordinated, Ask, ConsumerHeartbeatAnswer, ConsumerHeartbeatAsk, TopicIdPartitions,
@@ -44,7 +45,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     } else if version >= CLIENT_ID_VERSION_MIN && asked.member_id.is_empty() {
         Some((ErrorCode::InvalidRequest, "MemberId can't be empty."))
     } else {
-        None
+        hidden_topic(context, &asked)
     };
     if let Some((code, text)) = refusal {
         return Ok(question.answer(&ConsumerGroupHeartbeatResponse {
@@ -54,7 +55,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
         }));
     }
     let ask = to_ask(context, &request, &asked);
-    let beating = groups::ask(context, Ask::ConsumerHeartbeat(ask));
+    let beating = groups::ask(context, Operation::Read, Ask::ConsumerHeartbeat(ask));
     Ok(Answer::Later(Box::pin(async move {
         let outcome = match beating.await {
             Coordinated::ConsumerHeartbeat(outcome) => outcome,
@@ -69,6 +70,19 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
             },
         })
     })))
+}
+
+/// Refuses to let a member subscribe to what its client may not look at. Who may not even read as
+/// the group hears that, later.
+fn hidden_topic(
+    context: &Context,
+    asked: &ConsumerGroupHeartbeatRequest<'_>,
+) -> Option<(ErrorCode, &'static str)> {
+    let access = context.access();
+    access.group(Operation::Read, &asked.group_id).ok()?;
+    let mut names = asked.subscribed_topic_names.iter().flatten();
+    let code = names.find_map(|name| access.topic(Operation::Describe, name).err())?;
+    Some((code, "Topic authorization failed."))
 }
 
 /// Whether this cluster and this node serve consumer groups.

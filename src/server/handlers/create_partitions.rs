@@ -14,6 +14,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use access::Operation;
 use base::{ErrorCode, NodeId};
 use metadata::Refusal;
 use metadata::decide::NewPartitions;
@@ -23,6 +24,7 @@ use wire::create_partitions::{
     CreatePartitionsTopicResult,
 };
 
+use crate::access::denied;
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::fault;
@@ -34,7 +36,12 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let question = request.question;
     let asked: CreatePartitionsRequest<'_> = read(&mut request)?;
     let (patience_ms, validate_only) = (asked.timeout_ms, asked.validate_only);
-    let topics: Vec<NewPartitions> = asked.topics.iter().map(new_partitions).collect();
+    let access = context.access();
+    let may = |topic: &NewPartitions| access.topic(Operation::Alter, &topic.name).is_ok();
+    let topics = asked.topics.iter().map(new_partitions);
+    let (topics, hidden): (Vec<_>, Vec<_>) = topics.partition(may);
+    let hidden = hidden.into_iter().map(|topic| topic.name).collect();
+    let refused = refuse_all(hidden, &denied(ErrorCode::TopicAuthorizationFailed));
     let names: BTreeSet<String> = topics.iter().map(|topic| topic.name.clone()).collect();
     let context = context.clone();
     let broker = context.broker().clone();
@@ -47,7 +54,8 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
             Some(Err(error)) => refuse_all(names, &fault::refusal_of_controller(&error)),
             None => refuse_all(names, &fault::timed_out()),
         };
-        let results = outcomes.iter().map(|(name, outcome)| result(name, outcome));
+        let results = refused.iter().chain(&outcomes);
+        let results = results.map(|(name, outcome)| result(name, outcome));
         let response = CreatePartitionsResponse {
             throttle_time_ms: 0,
             results: results.collect(),

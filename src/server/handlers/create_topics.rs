@@ -20,6 +20,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use access::Operation;
 use base::{ErrorCode, NodeId, Uuid};
 use metadata::Refusal;
 use metadata::decide::{CreatedTopic, NewTopic};
@@ -40,7 +41,16 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let question = request.question;
     let asked: CreateTopicsRequest<'_> = read(&mut request)?;
     let (patience_ms, validate_only) = (asked.timeout_ms, asked.validate_only);
-    let topics: Vec<NewTopic> = asked.topics.iter().map(new_topic).collect();
+    let access = context.access();
+    let may_all = access.cluster(Operation::Create).is_ok();
+    let may = |topic: &NewTopic| may_all || access.topic(Operation::Create, &topic.name).is_ok();
+    let topics = asked.topics.iter().map(new_topic);
+    let (topics, hidden): (Vec<_>, Vec<_>) = topics.partition(may);
+    let hidden = hidden.into_iter().map(|topic| topic.name).collect();
+    let refused = refuse_all(
+        hidden,
+        &Refusal::new(ErrorCode::TopicAuthorizationFailed, "Authorization failed."),
+    );
     let names: BTreeSet<String> = topics.iter().map(|topic| topic.name.clone()).collect();
     let context = context.clone();
     let broker = context.broker().clone();
@@ -54,8 +64,16 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
             None => refuse_all(names, &fault::timed_out()),
         };
         let config = context.broker().config();
-        let topics = outcomes.iter().map(|(name, outcome)| match outcome {
-            Ok(created) => success(&config.settings, name, created, validate_only),
+        let outcomes = refused.iter().chain(&outcomes);
+        let topics = outcomes.map(|(name, outcome)| match outcome {
+            Ok(created) => {
+                let result = success(&config.settings, name, created, validate_only);
+                let shown = access.topic(Operation::DescribeConfigs, name);
+                match shown {
+                    Ok(()) => result,
+                    Err(code) => without_configs(&result, code),
+                }
+            }
             Err(refusal) => failure(name, refusal),
         });
         let response = CreateTopicsResponse {
@@ -124,6 +142,23 @@ fn success<'a>(
         num_partitions: i32::try_from(created.partitions).unwrap_or(i32::MAX),
         replication_factor: i16::try_from(created.replication_factor).unwrap_or(i16::MAX),
         configs: Some(configs.collect()),
+    }
+}
+
+/// The same for clients that may not look at the topic's configuration.
+fn without_configs<'a>(
+    result: &CreatableTopicResult<'a>,
+    code: ErrorCode,
+) -> CreatableTopicResult<'a> {
+    CreatableTopicResult {
+        name: result.name.clone(),
+        topic_id: result.topic_id,
+        error_message: None,
+        topic_config_error_code: code.code(),
+        num_partitions: -1,
+        replication_factor: -1,
+        configs: None,
+        ..Default::default()
     }
 }
 

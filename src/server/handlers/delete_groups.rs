@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 
+use access::Operation;
 use broker::coordinator::{Answer as Coordinated, Ask, DeleteGroupAsk};
 use wire::WireError;
 use wire::delete_groups::{DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse};
@@ -31,7 +32,10 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
             let ask = DeleteGroupAsk {
                 group: group.clone(),
             };
-            (group, groups::ask(context, Ask::DeleteGroup(ask)))
+            (
+                group,
+                groups::ask(context, Operation::Delete, Ask::DeleteGroup(ask)),
+            )
         })
         .collect();
     Ok(Answer::Later(Box::pin(async move {

@@ -11,6 +11,7 @@
 
 use std::borrow::Cow;
 
+use access::Operation;
 use base::{ErrorCode, Offset};
 use broker::{DeleteRecordsError, PartitionId};
 use wire::WireError;
@@ -23,7 +24,7 @@ use crate::answer::Answer;
 use crate::context::Context;
 use crate::fault;
 use crate::handlers::shown::is_internal;
-use crate::handlers::{begin, locate, read, within};
+use crate::handlers::{begin, locate, read};
 use crate::table::Request;
 
 /// What became of one partition.
@@ -31,11 +32,10 @@ type Deleted = Result<Offset, ErrorCode>;
 /// Deletions that have begun, or why one has not.
 type Begun = Result<reactor::Reply<Deleted>, ErrorCode>;
 
-/// Begins everywhere at once, and answers when all are done or the client's patience ends.
+/// Begins everywhere at once, and answers when all are done.
 pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answer, WireError> {
     let question = request.question;
     let asked: DeleteRecordsRequest<'_> = read(&mut request)?;
-    let patience_ms = asked.timeout_ms;
     let topics: Vec<(String, Vec<(i32, Begun)>)> = asked
         .topics
         .iter()
@@ -47,21 +47,15 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
             (topic.name.to_string(), partitions.collect())
         })
         .collect();
-    let context = context.clone();
     Ok(Answer::Later(Box::pin(async move {
-        let deadline = context.core().now() + patience(patience_ms);
         let mut answered = Vec::with_capacity(topics.len());
         for (name, partitions) in topics {
             let mut results = Vec::with_capacity(partitions.len());
             for (index, begun) in partitions {
                 let deleted = match begun {
                     Err(code) => Err(code),
-                    Ok(work) => {
-                        let left = deadline.saturating_sub(context.core().now());
-                        let left_ms = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
-                        let done = within(context.core(), left_ms, work).await;
-                        done.unwrap_or(Err(ErrorCode::RequestTimedOut))
-                    }
+                    // The client's patience is for followers; a leader's own part is waited for.
+                    Ok(work) => work.await.unwrap_or(Err(ErrorCode::NotLeaderOrFollower)),
                 };
                 results.push(result(index, deleted));
             }
@@ -77,13 +71,10 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     })))
 }
 
-fn patience(patience_ms: i32) -> std::time::Duration {
-    std::time::Duration::from_millis(u64::try_from(patience_ms).unwrap_or(0))
-}
-
 fn begin_one(context: &Context, topic: &str, index: i32, offset: Offset) -> Begun {
     let broker = context.broker();
     let image = broker.image();
+    context.access().topic(Operation::Delete, topic)?;
     if is_internal(topic) && image.topic(topic).is_some() {
         return Err(ErrorCode::InvalidTopicException);
     }

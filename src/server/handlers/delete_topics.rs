@@ -15,13 +15,15 @@
 
 use std::borrow::Cow;
 
+use access::Operation;
 use base::{ErrorCode, Uuid};
 use broker::ControllerError;
-use metadata::Refusal;
 use metadata::decide::{Deletion, TopicSelector};
+use metadata::{Image, Refusal};
 use wire::WireError;
 use wire::delete_topics::{DeletableTopicResult, DeleteTopicsRequest, DeleteTopicsResponse};
 
+use crate::access::{Access, denied};
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::fault;
@@ -40,7 +42,10 @@ type Decided = Option<Result<Vec<(TopicSelector, Deletion)>, ControllerError>>;
 pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answer, WireError> {
     let question = request.question;
     let asked: DeleteTopicsRequest<'_> = read(&mut request)?;
-    let Selection { selectors, refused } = selection(&asked, question.version);
+    let Selection {
+        mut selectors,
+        mut refused,
+    } = selection(&asked, question.version);
     if !context.broker().config().topics.delete_enabled {
         let refusal = disabled(question.version);
         let all = selectors.iter().map(|selector| failure(selector, &refusal));
@@ -50,6 +55,13 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
             responses,
         }));
     }
+    let (access, image) = (context.access(), context.broker().image());
+    selectors.retain(|selector| {
+        let hidden = hidden(&access, &image, selector);
+        let may = hidden.is_none();
+        refused.extend(hidden);
+        may
+    });
     let patience_ms = asked.timeout_ms;
     let refused: Vec<_> = refused.into_iter().map(owned).collect();
     let context = context.clone();
@@ -116,6 +128,32 @@ fn selection<'a>(asked: &DeleteTopicsRequest<'a>, version: i16) -> Selection<'a>
         });
     }
     selection
+}
+
+/// The result for a topic that the client may not delete. One that it may not look at either is
+/// not told by its name unless the client said it, and told whether or not it is there.
+fn hidden(
+    access: &Access,
+    image: &Image,
+    selector: &TopicSelector,
+) -> Option<DeletableTopicResult<'static>> {
+    access.cluster(Operation::Delete).err()?;
+    let (name, topic_id) = match selector {
+        TopicSelector::Name(name) => (name.clone(), Uuid::ZERO),
+        TopicSelector::Id(id) => (image.topic_by_id(*id)?.name.to_string(), *id),
+    };
+    let is_described = access.topic(Operation::Describe, &name).is_ok();
+    if is_described && access.topic(Operation::Delete, &name).is_ok() {
+        return None;
+    }
+    let is_told = is_described || topic_id.is_zero();
+    let code = ErrorCode::TopicAuthorizationFailed;
+    Some(DeletableTopicResult {
+        name: is_told.then_some(Cow::Owned(name)),
+        topic_id,
+        error_code: code.code(),
+        error_message: Some(Cow::Owned(denied(code).message)),
+    })
 }
 
 fn owned(result: DeletableTopicResult<'_>) -> DeletableTopicResult<'static> {

@@ -11,6 +11,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use access::Operation;
 use base::ErrorCode;
 use metadata::{Image, QuotaEntity, QuotaValues, Refusal};
 use wire::WireError;
@@ -19,6 +20,7 @@ use wire::describe_client_quotas::{
     EntryData, ValueData,
 };
 
+use crate::access::denied;
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::handlers::altering::invalid;
@@ -38,7 +40,9 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let question = request.question;
     let asked: DescribeClientQuotasRequest<'_> = read(&mut request)?;
     let image = context.broker().image();
-    let response = match filter(&asked.components) {
+    let allowed = context.access().cluster(Operation::DescribeConfigs);
+    let allowed = allowed.map_err(denied);
+    let response = match allowed.and_then(|()| filter(&asked.components)) {
         Ok(filter) => DescribeClientQuotasResponse {
             entries: Some(found(&image, &filter, asked.strict)),
             ..Default::default()

@@ -49,7 +49,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
         controller_id: context.broker().controller_id().map_or(-1, NodeId::get),
         brokers: nodes.iter().map(broker).collect(),
         cluster_authorized_operations: if asked.include_cluster_authorized_operations {
-            shown::CLUSTER_OPERATIONS
+            context.access().cluster_operations()
         } else {
             shown::OPERATIONS_NOT_ASKED
         },

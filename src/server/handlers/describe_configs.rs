@@ -17,6 +17,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use access::Operation;
 use base::{ErrorCode, NodeId};
 use config::Entry;
 use metadata::decide::validate_topic_name;
@@ -27,6 +28,7 @@ use wire::describe_configs::{
     DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 
+use crate::access::{Access, denied};
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::handlers::read;
@@ -42,6 +44,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let image = context.broker().image();
     let config = context.broker().config();
     let describer = Describer {
+        access: context.access(),
         image: &image,
         settings: &config.settings,
         node: context.broker().node_id(),
@@ -62,6 +65,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
 
 /// What a description is made from, and how much of it.
 struct Describer<'a> {
+    access: Access,
     image: &'a Image,
     settings: &'a config::Settings,
     node: NodeId,
@@ -95,6 +99,8 @@ impl Describer<'_> {
     }
 
     fn entries(&self, kind: i8, name: &str) -> Result<Vec<Entry>, Refusal> {
+        let allowed = self.access.config(Operation::DescribeConfigs, kind, name);
+        allowed.map_err(denied)?;
         if kind == BROKER_LOGGER {
             self.check_broker(name, "")?;
             return Ok(Vec::new());

@@ -12,6 +12,7 @@
 
 use std::borrow::Cow;
 
+use access::{Operation, ResourceType};
 use base::ErrorCode;
 use broker::coordinator::{
     Answer as Coordinated, Ask, ClassicDescription, ClassicMemberDescription, DescribeGroupAsk,
@@ -25,7 +26,7 @@ use wire::describe_groups::{
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::handlers::groups::{self, shared};
-use crate::handlers::{read, shown};
+use crate::handlers::read;
 use crate::table::Request;
 
 /// The state of a group that does not exist.
@@ -37,11 +38,8 @@ const NOT_FOUND_VERSION_MIN: i16 = 6;
 pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answer, WireError> {
     let question = request.question;
     let asked: DescribeGroupsRequest<'_> = read(&mut request)?;
-    let operations = if asked.include_authorized_operations {
-        shown::GROUP_OPERATIONS
-    } else {
-        shown::OPERATIONS_NOT_ASKED
-    };
+    let with_operations = asked.include_authorized_operations;
+    let access = context.access();
     let asking: Vec<_> = asked
         .groups
         .iter()
@@ -50,7 +48,10 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
             let ask = DescribeGroupAsk {
                 group: group.clone(),
             };
-            (group, groups::ask(context, Ask::DescribeGroup(ask)))
+            (
+                group,
+                groups::ask(context, Operation::Describe, Ask::DescribeGroup(ask)),
+            )
         })
         .collect();
     Ok(Answer::Later(Box::pin(async move {
@@ -61,12 +62,13 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
                 other => groups::mismatched(&other),
             }
         }
-        let described = answers.iter().map(|(group, described)| DescribedGroup {
-            authorized_operations: match described {
-                Ok(_) => operations,
-                Err(_) => shown::OPERATIONS_NOT_ASKED,
-            },
-            ..describe(group, described, question.version)
+        let described = answers.iter().map(|(group, described)| {
+            let mut shown = describe(group, described, question.version);
+            // A group that is not there is no error to older clients, and has operations too.
+            if with_operations && shown.error_code == ErrorCode::None.code() {
+                shown.authorized_operations = access.operations(ResourceType::Group, group);
+            }
+            shown
         });
         question.encode(&DescribeGroupsResponse {
             throttle_time_ms: 0,

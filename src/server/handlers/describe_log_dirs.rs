@@ -16,6 +16,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use access::Operation;
 use base::{ErrorCode, TopicPartition};
 use broker::LogDir;
 use wire::WireError;
@@ -36,6 +37,12 @@ type Wanted = Option<BTreeSet<(String, i32)>>;
 pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answer, WireError> {
     let question = request.question;
     let asked: DescribeLogDirsRequest<'_> = read(&mut request)?;
+    if let Err(code) = context.access().cluster(Operation::Describe) {
+        return Ok(question.answer(&DescribeLogDirsResponse {
+            error_code: code.code(),
+            ..DescribeLogDirsResponse::default()
+        }));
+    }
     let wanted = asked.topics.as_deref().map(wanted);
     let broker = context.broker().clone();
     let looking = begin(context.core(), async move { broker.log_dirs().await });

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
+use access::Operation;
 use base::{ErrorCode, Offset};
 use broker::{ActiveProducer, Unavailable};
 use metadata::decide::validate_topic_name;
@@ -18,6 +19,7 @@ use wire::describe_producers::{
     TopicResponse,
 };
 
+use crate::access::denied;
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::fault;
@@ -67,6 +69,9 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
 fn ask(context: &Context, topic: &str, index: i32) -> Line {
     if let Err(refusal) = validate_topic_name(topic) {
         return Line::Known(index, refusal.code, Some(refusal.message));
+    }
+    if let Err(code) = context.access().topic(Operation::Read, topic) {
+        return Line::Known(index, code, Some(denied(code).message));
     }
     let broker = context.broker();
     match locate(&broker.image(), broker.node_id(), topic, index) {

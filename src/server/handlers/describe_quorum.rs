@@ -14,6 +14,7 @@
 
 use std::borrow::Cow;
 
+use access::Operation;
 use base::{ErrorCode, NodeId, Timestamp, Uuid};
 use broker::QuorumView;
 use metadata::Image;
@@ -23,6 +24,7 @@ use wire::describe_quorum::{
     ResponsePartitionData, ResponseTopicData,
 };
 
+use crate::access::denied;
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::handlers::{begin, read};
@@ -37,6 +39,13 @@ const NODES_VERSION_MIN: i16 = 2;
 pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answer, WireError> {
     let question = request.question;
     let asked: DescribeQuorumRequest<'_> = read(&mut request)?;
+    if let Err(code) = context.access().cluster(Operation::Describe) {
+        return Ok(question.answer(&DescribeQuorumResponse {
+            error_code: code.code(),
+            error_message: Some(Cow::Owned(denied(code).message)),
+            ..Default::default()
+        }));
+    }
     let named: Vec<(String, Vec<i32>)> = asked
         .topics
         .iter()

@@ -11,6 +11,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use access::{Operation, ResourceType};
 use base::{ErrorCode, NodeId, Uuid};
 use metadata::decide::validate_topic_name;
 use metadata::{Image, Topic};
@@ -20,6 +21,7 @@ use wire::describe_topic_partitions::{
     DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic, ResponseCursor,
 };
 
+use crate::access::Access;
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::handlers::read;
@@ -35,7 +37,13 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let limit_max = context.broker().config().network.describe_partitions_max;
     let limit_max = base::usize_from_u32(limit_max);
     let limit = base::usize_from_i32(asked.response_partition_limit).unwrap_or(0);
-    let response = page(&image, &alive, &asked, limit.min(limit_max).max(1));
+    let access = context.access();
+    let view = View {
+        image: &image,
+        alive: &alive,
+        access: &access,
+    };
+    let response = page(view, &asked, limit.min(limit_max).max(1));
     Ok(question.answer(&response))
 }
 
@@ -45,9 +53,16 @@ struct Start<'a> {
     index: usize,
 }
 
-fn page<'a>(
+/// The cluster as one client sees it.
+#[derive(Clone, Copy)]
+struct View<'a, 'v> {
     image: &'a Image,
-    alive: &BTreeSet<NodeId>,
+    alive: &'v BTreeSet<NodeId>,
+    access: &'v Access,
+}
+
+fn page<'a>(
+    view: View<'a, '_>,
     asked: &'a DescribeTopicPartitionsRequest<'_>,
     limit: usize,
 ) -> DescribeTopicPartitionsResponse<'a> {
@@ -62,18 +77,18 @@ fn page<'a>(
                 topic: &cursor.topic_name,
                 index,
             },
-            None => return malformed(asked),
+            None => return malformed(view.access, asked),
         },
     };
     let mut page = Page {
-        image,
-        alive,
+        view,
         start: &start,
         room: limit,
         topics: Vec::new(),
     };
     let rest = if asked.topics.is_empty() {
-        let all = image
+        let all = view
+            .image
             .topics()
             .iter_from(start.topic)
             .map(|topic| &*topic.name);
@@ -101,8 +116,7 @@ fn page<'a>(
 }
 
 struct Page<'a, 's> {
-    image: &'a Image,
-    alive: &'s BTreeSet<NodeId>,
+    view: View<'a, 's>,
     start: &'s Start<'s>,
     room: usize,
     topics: Vec<DescribeTopicPartitionsResponseTopic<'a>>,
@@ -120,14 +134,20 @@ impl<'a> Page<'a, '_> {
             if self.room == 0 {
                 return Some((name, 0));
             }
-            match self.image.topic(name) {
+            if self.view.access.topic(Operation::Describe, name).is_err() {
+                if !only_existing {
+                    self.topics.push(hidden(name));
+                }
+                continue;
+            }
+            match self.view.image.topic(name) {
                 Some(topic) => {
                     if let Some(next) = self.add(topic) {
                         return Some((name, next));
                     }
                 }
                 None if only_existing => {}
-                None => self.topics.push(unknown(name)),
+                None => self.topics.push(unknown(self.view.access, name)),
             }
         }
         None
@@ -143,7 +163,7 @@ impl<'a> Page<'a, '_> {
         let eligible = shown::indexed(topic).skip(skip).take(self.room);
         let partitions: Vec<_> = eligible
             .map(|(index, partition)| {
-                let shown = shown::partition(index, partition, self.alive);
+                let shown = shown::partition(index, partition, self.view.alive);
                 DescribeTopicPartitionsResponsePartition {
                     error_code: shown.error.code(),
                     partition_index: shown.index,
@@ -167,39 +187,59 @@ impl<'a> Page<'a, '_> {
             topic_id: topic.id,
             is_internal: shown::is_internal(&topic.name),
             partitions,
-            topic_authorized_operations: shown::TOPIC_OPERATIONS,
+            topic_authorized_operations: self.view.operations(&topic.name),
         });
         (next < topic.partitions.len()).then(|| i32::try_from(next).unwrap_or(i32::MAX))
     }
 }
 
-fn unknown(name: &str) -> DescribeTopicPartitionsResponseTopic<'_> {
+impl View<'_, '_> {
+    fn operations(&self, topic: &str) -> i32 {
+        self.access.operations(ResourceType::Topic, topic)
+    }
+}
+
+/// A topic that the client may not look at, there or not.
+fn hidden(name: &str) -> DescribeTopicPartitionsResponseTopic<'_> {
+    DescribeTopicPartitionsResponseTopic {
+        error_code: ErrorCode::TopicAuthorizationFailed.code(),
+        name: Some(Cow::Borrowed(name)),
+        ..Default::default()
+    }
+}
+
+fn unknown<'a>(access: &Access, name: &'a str) -> DescribeTopicPartitionsResponseTopic<'a> {
     let code = match validate_topic_name(name) {
         Ok(()) => ErrorCode::UnknownTopicOrPartition,
         Err(refusal) => refusal.code,
     };
-    failed(name, code)
+    failed(access, name, code)
 }
 
-fn failed(name: &str, code: ErrorCode) -> DescribeTopicPartitionsResponseTopic<'_> {
+fn failed<'a>(
+    access: &Access,
+    name: &'a str,
+    code: ErrorCode,
+) -> DescribeTopicPartitionsResponseTopic<'a> {
     DescribeTopicPartitionsResponseTopic {
         error_code: code.code(),
         name: Some(Cow::Borrowed(name)),
         topic_id: Uuid::ZERO,
         is_internal: shown::is_internal(name),
         partitions: Vec::new(),
-        topic_authorized_operations: shown::TOPIC_OPERATIONS,
+        topic_authorized_operations: access.operations(ResourceType::Topic, name),
     }
 }
 
 /// A cursor before the first partition: every topic asked for is refused.
 fn malformed<'a>(
+    access: &Access,
     asked: &'a DescribeTopicPartitionsRequest<'_>,
 ) -> DescribeTopicPartitionsResponse<'a> {
     let topics = asked.topics.iter();
     DescribeTopicPartitionsResponse {
         topics: topics
-            .map(|topic| failed(&topic.name, ErrorCode::InvalidRequest))
+            .map(|topic| failed(access, &topic.name, ErrorCode::InvalidRequest))
             .collect(),
         ..Default::default()
     }

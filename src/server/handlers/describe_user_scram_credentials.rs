@@ -10,6 +10,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use access::Operation;
 use base::ErrorCode;
 use wire::WireError;
 use wire::describe_user_scram_credentials::{
@@ -17,15 +18,23 @@ use wire::describe_user_scram_credentials::{
     DescribeUserScramCredentialsResult, UserName,
 };
 
+use crate::access::denied;
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::handlers::read;
 use crate::table::Request;
 
 /// Answers that there are no credentials.
-pub(crate) fn handle(_context: &Context, mut request: Request<'_>) -> Result<Answer, WireError> {
+pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answer, WireError> {
     let question = request.question;
     let asked: DescribeUserScramCredentialsRequest<'_> = read(&mut request)?;
+    if let Err(code) = context.access().cluster(Operation::Describe) {
+        return Ok(question.answer(&DescribeUserScramCredentialsResponse {
+            error_code: code.code(),
+            error_message: Some(Cow::Owned(denied(code).message)),
+            ..Default::default()
+        }));
+    }
     Ok(question.answer(&DescribeUserScramCredentialsResponse {
         results: not_found(asked.users.as_deref().unwrap_or_default()),
         ..Default::default()

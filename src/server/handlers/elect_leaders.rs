@@ -12,6 +12,7 @@
 
 use std::borrow::Cow;
 
+use access::Operation;
 use base::{ErrorCode, PartitionIndex};
 use broker::NamedPartition;
 use metadata::decide::ElectionKind;
@@ -22,6 +23,7 @@ use wire::elect_leaders::{
     TopicPartitions,
 };
 
+use crate::access::denied;
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::fault;
@@ -45,6 +47,12 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
         let named = if is_all { Vec::new() } else { named };
         return Ok(question.answer(&unknown_type(&named, asked.election_type)));
     };
+    if let Err(code) = context.access().cluster(Operation::Alter) {
+        let named = if is_all { Vec::new() } else { named };
+        let all = named.into_iter().map(|one| (one, Err(denied(code))));
+        let outcomes: Outcomes = all.collect();
+        return Ok(question.answer(&response(&outcomes, code, is_all)));
+    }
     let context = context.clone();
     let broker = context.broker().clone();
     let partitions = named.clone();

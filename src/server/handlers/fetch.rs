@@ -32,11 +32,13 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use access::Operation;
 use base::{ErrorCode, LeaderEpoch, Offset, Random, Uuid};
 use broker::{FetchError, FetchRequest as ReadRequest, Fetched, Isolation, PartitionId, Portion};
 use wire::fetch::{FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData};
 use wire::{Records, WireError};
 
+use crate::access::Access;
 use crate::answer::{Answer, Part, Question, Response};
 use crate::context::Context;
 use crate::fault;
@@ -55,8 +57,9 @@ const STORAGE_ERROR_VERSION: i16 = 6;
 const SESSION_VERSION: i16 = 7;
 
 /// The limits of one request.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Limits {
+    access: Access,
     bytes_min: u64,
     bytes_max: u64,
     wait_max: Duration,
@@ -75,6 +78,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let question = request.question;
     let asked: FetchRequest<'_> = read(&mut request)?;
     let limits = Limits {
+        access: context.access(),
         bytes_min: u64::try_from(asked.min_bytes).unwrap_or(0),
         bytes_max: bytes_max(context, asked.max_bytes),
         wait_max: Duration::from_millis(u64::try_from(asked.max_wait_ms).unwrap_or(0)),
@@ -97,7 +101,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     };
     let context = context.clone();
     Ok(Answer::Later(Box::pin(async move {
-        let lines = gather(&context, &plan, limits).await;
+        let lines = gather(&context, &plan, &limits).await;
         respond(&context, question, &plan, lines)
     })))
 }
@@ -165,7 +169,7 @@ fn topic_key(by_id: bool, name: &str, id: Uuid) -> TopicKey {
 }
 
 /// Reads all partitions, again and again, until there is enough, an error, or no time left.
-async fn gather(context: &Context, plan: &Plan, limits: Limits) -> Vec<Line> {
+async fn gather(context: &Context, plan: &Plan, limits: &Limits) -> Vec<Line> {
     let deadline = context.core().now() + limits.wait_max;
     loop {
         let lines = read_all(context, plan, limits).await;
@@ -175,7 +179,9 @@ async fn gather(context: &Context, plan: &Plan, limits: Limits) -> Vec<Line> {
         }
         // Watched before the second look, so that nothing that becomes durable in between is
         // missed; the first look spares a busy partition the watch.
-        let woken = context.broker().watch(&placed(context, plan));
+        let woken = context
+            .broker()
+            .watch(&placed(context, plan, &limits.access));
         let lines = read_all(context, plan, limits).await;
         if is_enough(&lines, limits) {
             return lines;
@@ -186,34 +192,36 @@ async fn gather(context: &Context, plan: &Plan, limits: Limits) -> Vec<Line> {
 }
 
 /// Whether a client that waits for so many bytes is answered now: errors are told at once.
-fn is_enough(lines: &[Line], limits: Limits) -> bool {
+fn is_enough(lines: &[Line], limits: &Limits) -> bool {
     let bytes: u64 = lines.iter().map(Line::len).sum();
     bytes >= limits.bytes_min || lines.iter().any(|line| line.outcome.is_err())
 }
 
 /// The partitions of the plan that are led here.
-fn placed(context: &Context, plan: &Plan) -> Vec<PartitionId> {
+fn placed(context: &Context, plan: &Plan, access: &Access) -> Vec<PartitionId> {
     plan.wanted
         .iter()
-        .filter_map(|wanted| place(context, wanted).ok())
+        .filter_map(|wanted| place(context, access, wanted).ok())
         .collect()
 }
 
-fn place(context: &Context, wanted: &Wanted) -> Result<PartitionId, ErrorCode> {
+fn place(context: &Context, access: &Access, wanted: &Wanted) -> Result<PartitionId, ErrorCode> {
     let broker = context.broker();
     let image = broker.image();
     if wanted.topic.id.is_zero() {
+        access.topic(Operation::Read, &wanted.topic.name)?;
         return locate(&image, broker.node_id(), &wanted.topic.name, wanted.index);
     }
     let topic = image
         .topic_by_id(wanted.topic.id)
         .ok_or(ErrorCode::UnknownTopicId)?;
+    access.topic(Operation::Read, &topic.name)?;
     locate(&image, broker.node_id(), &topic.name, wanted.index)
 }
 
 /// Reads every partition once. What is left of the request's bytes goes down from partition to
 /// partition; the first one that has anything gives at least one whole batch (KIP-74).
-async fn read_all(context: &Context, plan: &Plan, limits: Limits) -> Vec<Line> {
+async fn read_all(context: &Context, plan: &Plan, limits: &Limits) -> Vec<Line> {
     let mut lines = Vec::with_capacity(plan.wanted.len());
     let mut left = limits.bytes_max;
     let mut at_least_one = true;
@@ -237,9 +245,9 @@ async fn read_one(
     wanted: &Wanted,
     left: u64,
     at_least_one: bool,
-    limits: Limits,
+    limits: &Limits,
 ) -> Result<Fetched, ErrorCode> {
-    let id = place(context, wanted)?;
+    let id = place(context, &limits.access, wanted)?;
     let partition_max = u64::try_from(wanted.bytes_max).unwrap_or(0);
     let request = ReadRequest {
         offset: Offset(wanted.fetch_offset),

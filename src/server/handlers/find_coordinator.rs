@@ -17,11 +17,13 @@
 
 use std::borrow::Cow;
 
+use access::Operation;
 use base::{ErrorCode, NodeId, Uuid};
 use broker::ControllerError;
 use wire::WireError;
 use wire::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
 
+use crate::access::{Access, denied};
 use crate::answer::{Answer, Question, Response};
 use crate::context::Context;
 use crate::fault;
@@ -54,10 +56,12 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     };
     let key_type = asked.key_type;
     let context = context.clone();
+    let access = context.access();
     if key_type != GROUP {
-        let found = keys
-            .iter()
-            .map(|key| Err(elsewhere(key_type, question.version, key)));
+        let found = keys.iter().map(|key| {
+            allowed(&access, key_type, key)?;
+            Err(elsewhere(key_type, question.version, key))
+        });
         let found: Vec<Found> = found.collect();
         return Ok(Answer::Now(respond(&context, question, &keys, &found)?));
     }
@@ -68,7 +72,11 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     Ok(Answer::Later(Box::pin(async move {
         let ready = ready.await.unwrap_or(Err(ControllerError::Stopping));
         let found: Vec<Found> = match ready {
-            Ok(()) => keys.iter().map(|key| locate(&context, key)).collect(),
+            Ok(()) => {
+                let keys = keys.iter();
+                keys.map(|key| allowed(&access, GROUP, key).and_then(|()| locate(&context, key)))
+                    .collect()
+            }
             Err(error) => {
                 tracing::warn!(%error, "__consumer_offsets cannot be created");
                 let text = fault::refusal_of_controller(&error).message;
@@ -78,6 +86,17 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
         };
         respond(&context, question, &keys, &found)
     })))
+}
+
+/// Refuses to tell the coordinator of what the client may not even look at.
+fn allowed(access: &Access, key_type: i8, key: &str) -> Result<(), (ErrorCode, Cow<'static, str>)> {
+    let outcome = match key_type {
+        GROUP => access.group(Operation::Describe, key),
+        TRANSACTION => access.transactional_id(Operation::Describe, key),
+        SHARE => access.cluster(Operation::ClusterAction),
+        _ => Ok(()),
+    };
+    outcome.map_err(|code| (code, Cow::Owned(denied(code).message)))
 }
 
 fn locate(context: &Context, group: &str) -> Found {

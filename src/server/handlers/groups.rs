@@ -5,15 +5,31 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::net::IpAddr;
 
+use access::Operation;
 use base::{ErrorCode, PartitionIndex, Random, Uuid};
 use broker::coordinator::{Answer, Ask, Opaque, Refusal};
 use metadata::{Image, Topic};
 
+use crate::access::{Access, denied};
 use crate::context::Context;
 
-/// Asks the group's coordinator; the asking begins now.
-pub(crate) fn ask(context: &Context, ask: Ask) -> impl Future<Output = Answer> + use<> {
-    context.broker().on_group(ask)
+/// Asks the group's coordinator, if the client may do this to the group; the asking begins now.
+pub(crate) fn ask(
+    context: &Context,
+    operation: Operation,
+    ask: Ask,
+) -> impl Future<Output = Answer> + use<> {
+    let group = ask.group().unwrap_or_default();
+    let begun = match context.access().group(operation, group) {
+        Ok(()) => Ok(context.broker().on_group(ask)),
+        Err(code) => Err(ask.refused(Refusal::new(code, denied(code).message))),
+    };
+    async move {
+        match begun {
+            Ok(asking) => asking.await,
+            Err(refused) => refused,
+        }
+    }
 }
 
 /// The client's address as Kafka writes it into groups: behind a slash.
@@ -76,6 +92,23 @@ pub(crate) fn find_topic<'i>(
     topic
         .map(|topic| &**topic)
         .ok_or(ErrorCode::UnknownTopicOrPartition)
+}
+
+/// As [`find_topic`], if the client may do this to it; a topic asked for by its name that it may
+/// not is refused whether or not it is there.
+pub(crate) fn allowed_topic<'i>(
+    image: &'i Image,
+    (access, operation): (&Access, Operation),
+    by_id: bool,
+    name: &str,
+    id: Uuid,
+) -> Result<&'i Topic, ErrorCode> {
+    if !by_id {
+        access.topic(operation, name)?;
+    }
+    let topic = find_topic(image, by_id, name, id)?;
+    access.topic(operation, &topic.name)?;
+    Ok(topic)
 }
 
 /// Whether the topic has the partition.

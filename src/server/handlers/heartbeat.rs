@@ -9,6 +9,7 @@
 //! - 3: static members (KIP-345)
 //! - 4: flexible encoding (KIP-482)
 
+use access::Operation;
 use broker::coordinator::{Answer as Coordinated, Ask, HeartbeatAsk};
 use wire::WireError;
 use wire::heartbeat::{HeartbeatRequest, HeartbeatResponse};
@@ -29,7 +30,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
         member: asked.member_id.to_string(),
         instance: owned(asked.group_instance_id.as_ref()),
     };
-    let beating = groups::ask(context, Ask::Heartbeat(ask));
+    let beating = groups::ask(context, Operation::Read, Ask::Heartbeat(ask));
     Ok(Answer::Later(Box::pin(async move {
         let outcome = match beating.await {
             Coordinated::Heartbeat(outcome) => outcome,

@@ -14,6 +14,7 @@
 
 use std::borrow::Cow;
 
+use access::Operation;
 use metadata::Refusal;
 use metadata::decide::{AlterResource, ConfigOperation, OperationKind};
 use wire::WireError;
@@ -24,6 +25,7 @@ use wire::incremental_alter_configs::{
 
 use base::NodeId;
 
+use crate::access::{Access, denied};
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::handlers::altering::{self, BROKER_LOGGER, Line};
@@ -35,7 +37,11 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let question = request.question;
     let asked: IncrementalAlterConfigsRequest<'_> = read(&mut request)?;
     let validate_only = asked.validate_only;
-    let (lines, alters) = sort(&asked.resources, context.broker().node_id());
+    let (lines, alters) = sort(
+        &asked.resources,
+        &context.access(),
+        context.broker().node_id(),
+    );
     let broker = context.broker().clone();
     let deciding = begin(context.core(), async move {
         broker.alter_configs(alters, validate_only).await
@@ -61,11 +67,15 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
 }
 
 /// A line for each resource, and what the controller is asked, in the same order.
-fn sort(resources: &[AlterConfigsResource<'_>], node: NodeId) -> (Vec<Line>, Vec<AlterResource>) {
+fn sort(
+    resources: &[AlterConfigsResource<'_>],
+    access: &Access,
+    node: NodeId,
+) -> (Vec<Line>, Vec<AlterResource>) {
     let mut alters = Vec::new();
     let mut lines = Vec::with_capacity(resources.len());
     for resource in resources {
-        let known = match judge(resource, node) {
+        let known = match judge(resource, access, node) {
             Ok(Some(alter)) => {
                 alters.push(alter);
                 None
@@ -82,8 +92,14 @@ fn sort(resources: &[AlterConfigsResource<'_>], node: NodeId) -> (Vec<Line>, Vec
     (lines, alters)
 }
 
-fn judge(asked: &AlterConfigsResource<'_>, node: NodeId) -> Result<Option<AlterResource>, Refusal> {
+fn judge(
+    asked: &AlterConfigsResource<'_>,
+    access: &Access,
+    node: NodeId,
+) -> Result<Option<AlterResource>, Refusal> {
     let name = asked.resource_name.as_ref();
+    let allowed = access.config(Operation::AlterConfigs, asked.resource_type, name);
+    allowed.map_err(denied)?;
     if asked.resource_type == BROKER_LOGGER {
         let operations: Vec<(&str, i8)> = asked
             .configs

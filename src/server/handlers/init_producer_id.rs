@@ -15,11 +15,13 @@
 //! - 4: PRODUCER_FENCED may be answered (KIP-588)
 //! - 5: TRANSACTION_ABORTABLE may be answered (KIP-890)
 
+use access::{Operation, ResourceType};
 use base::ErrorCode;
 use broker::ControllerError;
 use wire::WireError;
 use wire::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 
+use crate::access::Access;
 use crate::answer::{Answer, Question, Response};
 use crate::context::Context;
 use crate::handlers::{begin, read};
@@ -33,7 +35,8 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let question = request.question;
     let asked: InitProducerIdRequest<'_> = read(&mut request)?;
     let timeout_ms_max = transaction_timeout_ms_max(context);
-    if let Some(code) = refusal(&asked, timeout_ms_max) {
+    let allowed = allowed(&context.access(), &asked);
+    if let Some(code) = allowed.err().or(refusal(&asked, timeout_ms_max)) {
         return Ok(Answer::Now(refuse(question, code)?));
     }
     let broker = context.broker().clone();
@@ -64,6 +67,17 @@ fn transaction_timeout_ms_max(context: &Context) -> i32 {
     value
         .and_then(|value| value.parse().ok())
         .unwrap_or(i32::MAX)
+}
+
+/// Transactions are allowed by their id; without one it takes a topic to write to (KIP-679).
+fn allowed(access: &Access, asked: &InitProducerIdRequest<'_>) -> Result<(), ErrorCode> {
+    if let Some(id) = &asked.transactional_id {
+        return access.transactional_id(Operation::Write, id);
+    }
+    if access.may_some(Operation::Write, ResourceType::Topic) {
+        return Ok(());
+    }
+    access.cluster(Operation::IdempotentWrite)
 }
 
 /// Why the request is refused before any id is drawn.

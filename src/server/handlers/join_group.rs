@@ -19,6 +19,7 @@
 
 use std::borrow::Cow;
 
+use access::Operation;
 use broker::coordinator::{Answer as Coordinated, Ask, JoinAnswer, JoinAsk, JoinProtocol};
 use wire::WireError;
 use wire::join_group::{JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember};
@@ -43,7 +44,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let question = request.question;
     let asked: JoinGroupRequest<'_> = read(&mut request)?;
     let ask = to_ask(context, &request, &asked);
-    let joining = groups::ask(context, Ask::Join(ask));
+    let joining = groups::ask(context, Operation::Read, Ask::Join(ask));
     Ok(Answer::Later(Box::pin(async move {
         let joined = match joining.await {
             Coordinated::Join(joined) => joined,

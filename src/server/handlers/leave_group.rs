@@ -11,6 +11,7 @@
 
 use std::borrow::Cow;
 
+use access::Operation;
 use broker::coordinator::{
     Answer as Coordinated, Ask, LeaveAsk, LeavingMember, LeftMember, Refusal,
 };
@@ -34,7 +35,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
         group: asked.group_id.to_string(),
         members: leaving(&asked, question.version),
     };
-    let asking = groups::ask(context, Ask::Leave(ask));
+    let asking = groups::ask(context, Operation::Read, Ask::Leave(ask));
     Ok(Answer::Later(Box::pin(async move {
         let left = match asking.await {
             Coordinated::Leave(left) => left,

@@ -11,6 +11,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use access::Operation;
 use base::ErrorCode;
 use metadata::{Image, ResourceKind};
 use wire::WireError;
@@ -39,6 +40,12 @@ const TYPES_VERSION_MIN: i16 = 1;
 pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answer, WireError> {
     let question = request.question;
     let asked: ListConfigResourcesRequest = read(&mut request)?;
+    if let Err(code) = context.access().cluster(Operation::DescribeConfigs) {
+        return Ok(question.answer(&ListConfigResourcesResponse {
+            error_code: code.code(),
+            ..Default::default()
+        }));
+    }
     let image = context.broker().image();
     let response = match wanted(&asked.resource_types, question.version) {
         Some(types) => ListConfigResourcesResponse {

@@ -13,6 +13,7 @@
 
 use std::borrow::Cow;
 
+use access::Operation;
 use broker::coordinator::{ListGroupsAsk, ListedGroup as Listed, Refusal};
 use wire::WireError;
 use wire::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
@@ -31,13 +32,19 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
         states: texts(&asked.states_filter),
         types: texts(&asked.types_filter),
     };
+    let access = context.access();
     let broker = context.broker().clone();
     let listing = begin(context.core(), async move { broker.list_groups(ask).await });
     Ok(Answer::Later(Box::pin(async move {
-        let listed: Result<Vec<Listed>, Refusal> = match listing.await {
+        let mut listed: Result<Vec<Listed>, Refusal> = match listing.await {
             Ok(listed) => listed,
             Err(_gone) => Err(base::ErrorCode::CoordinatorNotAvailable.into()),
         };
+        if let Ok(groups) = &mut listed
+            && access.cluster(Operation::Describe).is_err()
+        {
+            groups.retain(|one| access.group(Operation::Describe, &one.group).is_ok());
+        }
         question.encode(&match &listed {
             Ok(groups) => ListGroupsResponse {
                 groups: groups.iter().map(shown).collect(),

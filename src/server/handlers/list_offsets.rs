@@ -27,6 +27,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 
+use access::Operation;
 use base::{ErrorCode, LeaderEpoch, Offset, Timestamp};
 use broker::{Isolation, ListTarget, PartitionId, Unavailable};
 use wire::WireError;
@@ -76,12 +77,16 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
             }
         }
     }
+    let access = context.access();
     let mut topics = Vec::with_capacity(asked.topics.len());
     for topic in &asked.topics {
+        let allowed = access.topic(Operation::Describe, &topic.name);
         let mut lines = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {
             let index = partition.partition_index;
-            let line = if twice.contains(&(topic.name.as_ref(), index)) {
+            let line = if let Err(code) = allowed {
+                Line::Known(index, Err(code))
+            } else if twice.contains(&(topic.name.as_ref(), index)) {
                 Line::Known(index, Err(ErrorCode::InvalidRequest))
             } else {
                 ask(context, &topic.name, partition, isolation, question.version)

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use access::Operation;
 use base::{ErrorCode, PartitionIndex};
 use metadata::{Image, Partition, Topic};
 use wire::WireError;
@@ -15,8 +16,10 @@ use wire::list_partition_reassignments::{
     OngoingPartitionReassignment, OngoingTopicReassignment,
 };
 
+use crate::access::denied;
 use crate::answer::Answer;
 use crate::context::Context;
+use crate::handlers::altering::told;
 use crate::handlers::read;
 use crate::handlers::shown::{indexed, numbers};
 use crate::table::Request;
@@ -26,6 +29,19 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let question = request.question;
     let asked: ListPartitionReassignmentsRequest<'_> = read(&mut request)?;
     let image = context.broker().image();
+    let denied = context
+        .access()
+        .cluster(Operation::Describe)
+        .err()
+        .map(denied);
+    if let Some(refusal) = &denied {
+        let (error_code, error_message) = told(Some(refusal));
+        return Ok(question.answer(&ListPartitionReassignmentsResponse {
+            error_code,
+            error_message,
+            ..Default::default()
+        }));
+    }
     Ok(question.answer(&ListPartitionReassignmentsResponse {
         throttle_time_ms: 0,
         error_code: ErrorCode::None.code(),

@@ -27,6 +27,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use access::{Operation, ResourceType};
 use base::{ErrorCode, NodeId, Uuid};
 use metadata::decide::{NewTopic, validate_topic_name};
 use metadata::{Image, Topic};
@@ -36,6 +37,7 @@ use wire::metadata::{
     MetadataResponseTopic,
 };
 
+use crate::access::Access;
 use crate::answer::{Answer, Question, Response};
 use crate::context::Context;
 use crate::fault;
@@ -78,14 +80,10 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
         cluster_operations: asked.include_cluster_authorized_operations,
         topic_operations: asked.include_topic_authorized_operations,
     };
-    let missing = missing(&context.broker().image(), &ask);
+    let access = context.access();
+    let (missing, denied) = missing(&context.broker().image(), &access, &ask);
     if missing.is_empty() {
-        return Ok(Answer::Now(respond(
-            context,
-            question,
-            &ask,
-            &Refused::new(),
-        )?));
+        return Ok(Answer::Now(respond(context, question, &ask, &denied)?));
     }
     let context = context.clone();
     let broker = context.broker().clone();
@@ -95,12 +93,13 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
         broker.create_topics(topics, false).await
     });
     Ok(Answer::Later(Box::pin(async move {
-        let refused = match created.await {
+        let mut refused: Refused = match created.await {
             Ok(Ok(outcomes)) => outcomes.into_iter().filter_map(refusal).collect(),
             // The request as a whole was refused, or the controller is not there.
             Ok(Err(error)) => every(names, fault::refusal_of_controller(&error).code),
             Err(_gone) => every(names, ErrorCode::LeaderNotAvailable),
         };
+        refused.extend(denied);
         respond(&context, question, &ask, &refused)
     })))
 }
@@ -147,22 +146,26 @@ fn malformed<'a>(asked: &'a MetadataRequest<'_>, version: i16) -> MetadataRespon
     }
 }
 
-/// The topics to create before the answer.
-fn missing(image: &Image, ask: &Ask) -> Vec<String> {
+/// The topics to create before the answer, and those that the client may look at but not create.
+fn missing(image: &Image, access: &Access, ask: &Ask) -> (Vec<String>, Refused) {
     let Wanted::Named(names) = &ask.wanted else {
-        return Vec::new();
+        return (Vec::new(), Refused::new());
     };
     let creatable = |name: &&String| {
         image.topic(name).is_none()
             && validate_topic_name(name).is_ok()
             && !shown::is_internal(name)
+            && access.topic(Operation::Describe, name).is_ok()
     };
-    names
+    let names = names
         .iter()
         .filter(|_| ask.may_create)
         .filter(creatable)
-        .cloned()
-        .collect()
+        .cloned();
+    let may_all = access.cluster(Operation::Create).is_ok();
+    let may = |name: &String| may_all || access.topic(Operation::Create, name).is_ok();
+    let (missing, hidden): (Vec<String>, Vec<String>) = names.partition(may);
+    (missing, every(hidden, ErrorCode::TopicAuthorizationFailed))
 }
 
 fn new_topic(name: String) -> NewTopic {
@@ -196,17 +199,19 @@ fn respond(
     let image = context.broker().image();
     let nodes = shown::nodes(context, &image, false);
     let alive = shown::alive(&nodes);
+    let access = context.access();
     let view = View {
         image: &image,
         alive: &alive,
+        access: &access,
         version: question.version,
     };
     let mut topics = match &ask.wanted {
-        Wanted::All => image
-            .topics()
-            .iter()
-            .map(|topic| view.topic(topic))
-            .collect(),
+        Wanted::All => {
+            let topics = image.topics().iter();
+            let shown = topics.filter(|topic| view.allowed(&topic.name).is_ok());
+            shown.map(|topic| view.topic(topic)).collect()
+        }
         Wanted::Named(names) => names
             .iter()
             .map(|name| view.named(name, refused))
@@ -214,8 +219,11 @@ fn respond(
         Wanted::Identified(ids) => ids.iter().map(|id| view.identified(*id)).collect(),
     };
     if ask.topic_operations {
-        for topic in &mut topics {
-            topic.topic_authorized_operations = shown::TOPIC_OPERATIONS;
+        let hidden = ErrorCode::TopicAuthorizationFailed.code();
+        let shown = topics.iter_mut().filter(|topic| topic.error_code != hidden);
+        for topic in shown {
+            let name = topic.name.as_deref().unwrap_or_default();
+            topic.topic_authorized_operations = access.operations(ResourceType::Topic, name);
         }
     }
     let response = MetadataResponse {
@@ -225,7 +233,7 @@ fn respond(
         controller_id: context.broker().controller_id().map_or(-1, NodeId::get),
         topics,
         cluster_authorized_operations: if ask.cluster_operations {
-            shown::CLUSTER_OPERATIONS
+            access.cluster_operations()
         } else {
             shown::OPERATIONS_NOT_ASKED
         },
@@ -247,11 +255,23 @@ fn broker(node: &ShownNode) -> MetadataResponseBroker<'_> {
 struct View<'a> {
     image: &'a Image,
     alive: &'a BTreeSet<NodeId>,
+    access: &'a Access,
     version: i16,
 }
 
 impl<'a> View<'a> {
+    fn allowed(&self, topic: &str) -> Result<(), ErrorCode> {
+        self.access.topic(Operation::Describe, topic)
+    }
+
     fn named(&self, name: &'a str, refused: &Refused) -> MetadataResponseTopic<'a> {
+        // Whether it is there or not; nor is it said whether it would be an internal one.
+        if let Err(code) = self.allowed(name) {
+            return MetadataResponseTopic {
+                is_internal: false,
+                ..failed(Some(Cow::Borrowed(name)), code)
+            };
+        }
         if let Some(topic) = self.image.topic(name) {
             return self.topic(topic);
         }
@@ -265,7 +285,14 @@ impl<'a> View<'a> {
 
     fn identified(&self, id: Uuid) -> MetadataResponseTopic<'a> {
         match self.image.topic_by_id(id) {
-            Some(topic) => self.topic(topic),
+            // An id is no secret, the name behind it may be one.
+            Some(topic) => match self.allowed(&topic.name) {
+                Ok(()) => self.topic(topic),
+                Err(code) => MetadataResponseTopic {
+                    topic_id: id,
+                    ..failed(None, code)
+                },
+            },
             None => MetadataResponseTopic {
                 topic_id: id,
                 ..failed(None, ErrorCode::UnknownTopicId)

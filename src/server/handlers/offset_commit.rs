@@ -20,6 +20,7 @@
 
 use std::borrow::Cow;
 
+use access::Operation;
 use base::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, Uuid};
 use broker::coordinator::{
     Answer as Coordinated, Ask, CommitPartition, CommitTopic, OffsetCommitAsk, Refusal, TopicCodes,
@@ -31,6 +32,7 @@ use wire::offset_commit::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
 
+use crate::access::Access;
 use crate::answer::{Answer, Question, Response};
 use crate::context::Context;
 use crate::handlers::groups::{self, owned};
@@ -55,10 +57,15 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let question = request.question;
     let asked: OffsetCommitRequest<'_> = read(&mut request)?;
     let image = context.broker().image();
+    let access = context.access();
+    if let Err(code) = access.group(Operation::Read, &asked.group_id) {
+        let named: Vec<Named> = asked.topics.iter().map(unsorted).collect();
+        return Ok(Answer::Now(respond(question, &named, &Err(code.into()))?));
+    }
     let mut named = Vec::with_capacity(asked.topics.len());
     let mut topics = Vec::with_capacity(asked.topics.len());
     for topic in &asked.topics {
-        let (name, commit) = sort(&image, topic, question.version);
+        let (name, commit) = sort(&image, &access, topic, question.version);
         named.push(name);
         topics.extend(commit.filter(|commit| !commit.partitions.is_empty()));
     }
@@ -74,7 +81,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
         topics,
         is_legacy: question.version < CONSUMER_VERSION_MIN,
     };
-    let committing = groups::ask(context, Ask::OffsetCommit(ask));
+    let committing = groups::ask(context, Operation::Read, Ask::OffsetCommit(ask));
     Ok(Answer::Later(Box::pin(async move {
         match committing.await {
             Coordinated::OffsetCommit(committed) => respond(question, &named, &committed),
@@ -83,14 +90,31 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     })))
 }
 
+/// A topic of which nothing is refused here.
+fn unsorted(topic: &OffsetCommitRequestTopic<'_>) -> Named {
+    let partitions = topic.partitions.iter();
+    Named {
+        name: topic.name.to_string(),
+        id: topic.topic_id,
+        partitions: partitions.map(|one| (one.partition_index, None)).collect(),
+    }
+}
+
 /// Parts what the coordinator is asked from what is refused here.
 fn sort(
     image: &Image,
+    access: &Access,
     topic: &OffsetCommitRequestTopic<'_>,
     version: i16,
 ) -> (Named, Option<CommitTopic>) {
     let by_id = version >= BY_ID_VERSION_MIN;
-    let found = groups::find_topic(image, by_id, &topic.name, topic.topic_id);
+    let found = groups::allowed_topic(
+        image,
+        (access, Operation::Read),
+        by_id,
+        &topic.name,
+        topic.topic_id,
+    );
     let refusal = |index: i32| match found {
         Err(code) => Some(code),
         Ok(topic) if groups::has_partition(topic, index) => None,

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use access::Operation;
 use base::{ErrorCode, PartitionIndex, Uuid};
 use broker::coordinator::{Answer as Coordinated, Ask, FetchTopic, OffsetDeleteAsk, TopicCodes};
 use wire::WireError;
@@ -24,18 +25,20 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let question = request.question;
     let asked: OffsetDeleteRequest<'_> = read(&mut request)?;
     let image = context.broker().image();
+    let access = context.access();
     let mut topics = Vec::new();
     let mut refused = Vec::new();
     for topic in &asked.topics {
         let name = topic.name.to_string();
-        let found = groups::find_topic(&image, false, &name, Uuid::ZERO).ok();
+        let may = (&access, Operation::Read);
+        let found = groups::allowed_topic(&image, may, false, &name, Uuid::ZERO);
+        let code = found.err().unwrap_or(ErrorCode::UnknownTopicOrPartition);
         let indexes = topic.partitions.iter().map(|one| one.partition_index);
-        let exists = |index: &i32| found.is_some_and(|topic| groups::has_partition(topic, *index));
+        let exists = |index: &i32| found.is_ok_and(|topic| groups::has_partition(topic, *index));
         let (known, unknown): (Vec<i32>, Vec<i32>) = indexes.partition(exists);
-        let unknown = unknown.into_iter().map(|index| {
-            let code = ErrorCode::UnknownTopicOrPartition;
-            (PartitionIndex(index), code)
-        });
+        let unknown = unknown
+            .into_iter()
+            .map(|index| (PartitionIndex(index), code));
         refused.push(TopicCodes {
             name: name.clone(),
             id: Uuid::ZERO,
@@ -53,7 +56,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
         group: asked.group_id.to_string(),
         topics,
     };
-    let asking = groups::ask(context, Ask::OffsetDelete(ask));
+    let asking = groups::ask(context, Operation::Delete, Ask::OffsetDelete(ask));
     Ok(Answer::Later(Box::pin(async move {
         let deleted = match asking.await {
             Coordinated::OffsetDelete(deleted) => deleted,

@@ -19,6 +19,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
+use access::Operation;
 use base::{ErrorCode, LeaderEpoch, PartitionIndex, Uuid};
 use broker::coordinator::{
     Answer as Coordinated, Ask, FetchTopic, FetchedPartition, FetchedTopic, OffsetFetchAsk, Refusal,
@@ -31,6 +32,7 @@ use wire::offset_fetch::{
     OffsetFetchResponseTopics,
 };
 
+use crate::access::Access;
 use crate::answer::{Answer, Question, Response};
 use crate::context::Context;
 use crate::handlers::groups::{self, owned};
@@ -47,13 +49,17 @@ const BY_ID_VERSION_MIN: i16 = 10;
 type Fetched = Result<Vec<FetchedTopic>, Refusal>;
 type Asking = Pin<Box<dyn Future<Output = Coordinated>>>;
 
+/// A topic that the coordinator is not asked for, and why: nobody knows its id, or the client may
+/// not look at it.
+type Refused = (FetchTopic, ErrorCode);
+
 /// One group's part of the request.
 struct Part {
     group: String,
     /// What was asked for; nothing for everything.
     topics: Option<Vec<FetchTopic>>,
-    /// Topics whose id nobody knows.
-    unknown: Vec<FetchTopic>,
+    /// What the coordinator is not asked for.
+    refused: Vec<Refused>,
     asking: Asking,
 }
 
@@ -62,13 +68,15 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let question = request.question;
     let asked: OffsetFetchRequest<'_> = read(&mut request)?;
     let image = context.broker().image();
+    let access = context.access();
     let stable = asked.require_stable;
     let parts: Vec<Part> = if question.version < SEVERAL_VERSION_MIN {
+        let mut refused = Vec::new();
         let topics = asked.topics.as_ref().map(|topics| {
             let topics = topics.iter();
-            topics
-                .map(|topic| wanted(&topic.name, Uuid::ZERO, &topic.partition_indexes))
-                .collect()
+            let topics =
+                topics.map(|topic| wanted(&topic.name, Uuid::ZERO, &topic.partition_indexes));
+            allowed(&access, topics, &mut refused)
         });
         let ask = OffsetFetchAsk {
             group: asked.group_id.to_string(),
@@ -77,13 +85,16 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
             topics,
             require_stable: stable,
         };
-        vec![begin(context, ask, Vec::new())]
+        vec![begin(context, ask, refused)]
     } else {
         let groups = asked.groups.iter();
         groups
             .map(|group| {
-                let (ask, unknown) = to_ask(&image, group, stable, question.version);
-                begin(context, ask, unknown)
+                let (mut ask, mut refused) = to_ask(&image, group, stable, question.version);
+                ask.topics = ask
+                    .topics
+                    .map(|topics| allowed(&access, topics.into_iter(), &mut refused));
+                begin(context, ask, refused)
             })
             .collect()
     };
@@ -92,17 +103,44 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
         let mut answered = Vec::with_capacity(parts.len());
         for part in parts {
             match part.asking.await {
-                Coordinated::OffsetFetch(fetched) => answered.push(Answered {
-                    group: part.group,
-                    topics: part.topics,
-                    unknown: part.unknown,
-                    fetched,
-                }),
+                Coordinated::OffsetFetch(mut fetched) => {
+                    if let Ok(topics) = &mut fetched {
+                        topics.retain(|one| access.topic(Operation::Describe, &one.name).is_ok());
+                    }
+                    answered.push(Answered {
+                        group: part.group,
+                        topics: part.topics,
+                        refused: part.refused,
+                        fetched,
+                    });
+                }
                 other => groups::mismatched(&other),
             }
         }
         respond(question, &context.broker().image(), &answered)
     })))
+}
+
+/// The topics that the client may look at.
+fn allowed(
+    access: &Access,
+    topics: impl Iterator<Item = FetchTopic>,
+    refused: &mut Vec<Refused>,
+) -> Vec<FetchTopic> {
+    let mut allowed = Vec::new();
+    for mut topic in topics {
+        match access.topic(Operation::Describe, &topic.name) {
+            Ok(()) => allowed.push(topic),
+            Err(code) => {
+                // Who named it by its id is not told its name.
+                if !topic.id.is_zero() {
+                    topic.name.clear();
+                }
+                refused.push((topic, code));
+            }
+        }
+    }
+    allowed
 }
 
 fn wanted(name: &str, id: Uuid, indexes: &[i32]) -> FetchTopic {
@@ -118,8 +156,8 @@ fn to_ask(
     group: &OffsetFetchRequestGroup<'_>,
     require_stable: bool,
     version: i16,
-) -> (OffsetFetchAsk, Vec<FetchTopic>) {
-    let mut unknown = Vec::new();
+) -> (OffsetFetchAsk, Vec<Refused>) {
+    let mut refused = Vec::new();
     let topics = group.topics.as_ref().map(|topics| {
         let mut known = Vec::with_capacity(topics.len());
         for topic in topics {
@@ -129,7 +167,9 @@ fn to_ask(
             }
             match groups::find_topic(image, true, "", topic.topic_id) {
                 Ok(found) => known.push(wanted(&found.name, found.id, &topic.partition_indexes)),
-                Err(_) => unknown.push(wanted("", topic.topic_id, &topic.partition_indexes)),
+                Err(code) => {
+                    refused.push((wanted("", topic.topic_id, &topic.partition_indexes), code));
+                }
             }
         }
         known
@@ -141,16 +181,20 @@ fn to_ask(
         topics,
         require_stable,
     };
-    (ask, unknown)
+    (ask, refused)
 }
 
-fn begin(context: &Context, ask: OffsetFetchAsk, unknown: Vec<FetchTopic>) -> Part {
+fn begin(context: &Context, ask: OffsetFetchAsk, refused: Vec<Refused>) -> Part {
     let (group, topics) = (ask.group.clone(), ask.topics.clone());
     Part {
         group,
         topics,
-        unknown,
-        asking: Box::pin(groups::ask(context, Ask::OffsetFetch(ask))),
+        refused,
+        asking: Box::pin(groups::ask(
+            context,
+            Operation::Describe,
+            Ask::OffsetFetch(ask),
+        )),
     }
 }
 
@@ -158,7 +202,7 @@ fn begin(context: &Context, ask: OffsetFetchAsk, unknown: Vec<FetchTopic>) -> Pa
 struct Answered {
     group: String,
     topics: Option<Vec<FetchTopic>>,
-    unknown: Vec<FetchTopic>,
+    refused: Vec<Refused>,
     fetched: Fetched,
 }
 
@@ -195,8 +239,13 @@ fn single(answered: &Answered, version: i16) -> OffsetFetchResponse<'_> {
                 name: Cow::Borrowed(&topic.name),
                 partitions: topic.partitions.iter().map(partition).collect(),
             });
+            let refused = answered.refused.iter();
+            let refused = refused.map(|(topic, code)| OffsetFetchResponseTopic {
+                name: Cow::Borrowed(&topic.name),
+                partitions: nothing(topic, *code).map(|one| partition(&one)).collect(),
+            });
             OffsetFetchResponse {
-                topics: topics.collect(),
+                topics: topics.chain(refused).collect(),
                 ..OffsetFetchResponse::default()
             }
         }
@@ -206,7 +255,8 @@ fn single(answered: &Answered, version: i16) -> OffsetFetchResponse<'_> {
         },
         Err(refusal) => {
             // Without a place for the whole, every partition carries its error.
-            let topics = answered.topics.iter().flatten();
+            let refused = answered.refused.iter().map(|(topic, _)| topic);
+            let topics = answered.topics.iter().flatten().chain(refused);
             let topics = topics.map(|topic| OffsetFetchResponseTopic {
                 name: Cow::Borrowed(&topic.name),
                 partitions: nothing(topic, refusal.code)
@@ -255,17 +305,17 @@ fn of_group<'a>(
             partitions: topic.partitions.iter().map(partition).collect(),
         })
     });
-    let unknown = answered.unknown.iter().map(|topic| {
-        let partitions = nothing(topic, ErrorCode::UnknownTopicId);
+    let refused = answered.refused.iter().map(|(topic, code)| {
+        let partitions = nothing(topic, *code);
         OffsetFetchResponseTopics {
-            name: Cow::Borrowed(""),
+            name: Cow::Borrowed(&topic.name),
             topic_id: topic.id,
             partitions: partitions.map(|one| partition(&one)).collect(),
         }
     });
     OffsetFetchResponseGroup {
         group_id,
-        topics: known.chain(unknown).collect(),
+        topics: known.chain(refused).collect(),
         error_code: ErrorCode::None.code(),
     }
 }

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
+use access::Operation;
 use base::{ErrorCode, LeaderEpoch};
 use broker::Unavailable;
 use wire::WireError;
@@ -40,13 +41,17 @@ const UNKNOWN: End = (-1, -1);
 pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answer, WireError> {
     let question = request.question;
     let asked: OffsetForLeaderEpochRequest<'_> = read(&mut request)?;
+    let access = context.access();
+    let may_all = access.cluster(Operation::ClusterAction).is_ok();
     let mut topics = Vec::with_capacity(asked.topics.len());
     for topic in &asked.topics {
-        let lines: Vec<_> = topic
-            .partitions
-            .iter()
-            .map(|partition| (partition.partition, ask(context, &topic.topic, partition)))
-            .collect();
+        let allowed = access.topic(Operation::Describe, &topic.topic);
+        let allowed = if may_all { Ok(()) } else { allowed };
+        let lines = topic.partitions.iter().map(|partition| {
+            let line = allowed.and_then(|()| ask(context, &topic.topic, partition));
+            (partition.partition, line)
+        });
+        let lines: Vec<_> = lines.collect();
         topics.push((topic.topic.to_string(), lines));
     }
     Ok(Answer::Later(Box::pin(async move {

@@ -31,6 +31,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use access::Operation;
 use base::{ErrorCode, PartitionIndex, Uuid};
 use broker::{AppendError, AppendOutcome, AppendRequest, PartitionId, Unavailable};
 use metadata::Image;
@@ -41,6 +42,7 @@ use wire::produce::{
 };
 use wire::{Records, WireError};
 
+use crate::access::Access;
 use crate::answer::{Answer, Question, Response};
 use crate::context::{Connection, Context};
 use crate::fault;
@@ -84,28 +86,27 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let question = request.question;
     let frame = request.frame.clone();
     let asked: ProduceRequest<'_> = read(&mut request)?;
-    let refused = (!matches!(asked.acks, -1..=1)).then_some(ErrorCode::InvalidRequiredAcks);
-    let may_write_internal = request.client_id == ADMIN_CLIENT_ID;
     let image = context.broker().image();
+    let allowed = Allowed {
+        access: context.access(),
+        whole: whole_refusal(context, &asked),
+        may_write_internal: request.client_id == ADMIN_CLIENT_ID,
+    };
     let mut topics = Vec::with_capacity(asked.topic_data.len());
     for data in &asked.topic_data {
         let (name, id) = named(&image, question.version, &data.name, data.topic_id);
+        let by_id = question.version >= BY_ID_VERSION;
+        let writable = allowed.topic(&name, by_id);
         let mut parts = Vec::with_capacity(data.partition_data.len());
         for partition in &data.partition_data {
-            let place = match refused {
-                Some(code) => Err(code),
-                None if is_internal(&name) && !may_write_internal => {
-                    Err(ErrorCode::InvalidTopicException)
-                }
-                None => place(
+            let records = writable.and_then(|()| {
+                let place = place(
                     context,
                     &image,
                     question.version,
                     (&name, id),
                     partition.index,
-                ),
-            };
-            let records = place.and_then(|place| {
+                )?;
                 let records = share(&frame, partition.records, question.version)?;
                 Ok((place, records))
             });
@@ -156,6 +157,42 @@ fn write(
         responses,
         ..ProduceResponse::default()
     })
+}
+
+/// What the client may write.
+struct Allowed {
+    access: Access,
+    /// Why nothing at all.
+    whole: Option<ErrorCode>,
+    may_write_internal: bool,
+}
+
+impl Allowed {
+    fn topic(&self, name: &str, by_id: bool) -> Result<(), ErrorCode> {
+        if let Some(code) = self.whole {
+            return Err(code);
+        }
+        // An id that nobody knows has no name; its place tells so.
+        if by_id && name.is_empty() {
+            return Ok(());
+        }
+        self.access.topic(Operation::Write, name)?;
+        if is_internal(name) && !self.may_write_internal {
+            return Err(ErrorCode::InvalidTopicException);
+        }
+        Ok(())
+    }
+}
+
+/// Why the request as a whole is refused.
+fn whole_refusal(context: &Context, asked: &ProduceRequest<'_>) -> Option<ErrorCode> {
+    let transactional_id = asked.transactional_id.as_deref();
+    let denied = transactional_id.and_then(|id| {
+        let access = context.access();
+        access.transactional_id(Operation::Write, id).err()
+    });
+    let bad_acks = !matches!(asked.acks, -1..=1);
+    denied.or(bad_acks.then_some(ErrorCode::InvalidRequiredAcks))
 }
 
 /// The topic's name and id, whichever the request brought; the other one is empty when unknown.

@@ -13,29 +13,6 @@ use crate::context::Context;
 /// In place of operations that the client did not ask for.
 pub(crate) const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
 
-/// Everything that may be done to a topic, as bits by the number of each operation (KIP-430);
-/// without access control everybody may: read, write, create, delete, alter, describe, describe
-/// configurations, alter configurations.
-pub(crate) const TOPIC_OPERATIONS: i32 = operations(&[3, 4, 5, 6, 7, 8, 10, 11]);
-
-/// Everything that may be done to a group: read, delete, describe, describe configurations, alter
-/// configurations.
-pub(crate) const GROUP_OPERATIONS: i32 = operations(&[3, 6, 8, 10, 11]);
-
-/// Everything that may be done to a cluster: create, alter, describe, act as a cluster member,
-/// describe configurations, alter configurations, write idempotently.
-pub(crate) const CLUSTER_OPERATIONS: i32 = operations(&[5, 7, 8, 9, 10, 11, 12]);
-
-const fn operations(numbers: &[i32]) -> i32 {
-    let mut bits = 0;
-    let mut rest = numbers;
-    while let [number, behind @ ..] = rest {
-        bits |= 1 << *number;
-        rest = behind;
-    }
-    bits
-}
-
 /// Topics that the node writes itself; consumers leave them out of patterns.
 const INTERNAL_TOPICS: [&str; 3] = [
     "__consumer_offsets",

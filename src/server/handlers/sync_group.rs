@@ -12,6 +12,7 @@
 
 use std::borrow::Cow;
 
+use access::Operation;
 use base::ErrorCode;
 use broker::coordinator::{Answer as Coordinated, Ask, SyncAsk};
 use wire::WireError;
@@ -49,7 +50,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
             .map(|one| (one.member_id.to_string(), opaque(&one.assignment)))
             .collect(),
     };
-    let syncing = groups::ask(context, Ask::Sync(ask));
+    let syncing = groups::ask(context, Operation::Read, Ask::Sync(ask));
     Ok(Answer::Later(Box::pin(async move {
         let synced = match syncing.await {
             Coordinated::Sync(synced) => synced,

@@ -8,11 +8,13 @@
 
 use std::borrow::Cow;
 
+use access::Operation;
 use base::{ErrorCode, NodeId};
 use broker::ControllerError;
 use wire::WireError;
 use wire::unregister_broker::{UnregisterBrokerRequest, UnregisterBrokerResponse};
 
+use crate::access::denied;
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::fault;
@@ -23,6 +25,13 @@ use crate::table::Request;
 pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answer, WireError> {
     let question = request.question;
     let asked: UnregisterBrokerRequest = read(&mut request)?;
+    if let Err(code) = context.access().cluster(Operation::Alter) {
+        return Ok(question.answer(&UnregisterBrokerResponse {
+            throttle_time_ms: 0,
+            error_code: code.code(),
+            error_message: Some(Cow::Owned(denied(code).message)),
+        }));
+    }
     let id = NodeId(asked.broker_id);
     let broker = context.broker().clone();
     let deciding = begin(

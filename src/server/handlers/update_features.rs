@@ -11,6 +11,7 @@
 
 use std::borrow::Cow;
 
+use access::Operation;
 use base::ErrorCode;
 use metadata::Refusal;
 use metadata::decide::{FeatureUpdate, UpgradeKind};
@@ -19,6 +20,7 @@ use wire::update_features::{
     FeatureUpdateKey, UpdatableFeatureResult, UpdateFeaturesRequest, UpdateFeaturesResponse,
 };
 
+use crate::access::denied;
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::fault;
@@ -35,6 +37,10 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let question = request.question;
     let asked: UpdateFeaturesRequest<'_> = read(&mut request)?;
     let (patience_ms, validate_only) = (asked.timeout_ms, asked.validate_only);
+    if let Err(code) = context.access().cluster(Operation::Alter) {
+        let refusal = denied(code);
+        return Ok(question.answer(&response(&[], Some(&refusal), question.version)));
+    }
     let updates = asked.feature_updates.iter();
     let updates: Vec<FeatureUpdate> = updates
         .map(|update| feature_update(update, question.version))

@@ -24,7 +24,7 @@ fn one_node_has_nowhere_to_move() {
     let image = cluster(1, &[("a", 1)]);
     let code = |name, index, replicas| {
         let asked = asked(name, index, replicas);
-        result(&image, &asked, true).partitions[0].error_code
+        result(&image, None, &asked, true).partitions[0].error_code
     };
     assert_eq!(code("a", 0, Some(&[1])), 0);
     assert_eq!(code("a", 0, Some(&[2])), 39);
@@ -41,9 +41,15 @@ fn moves_are_refused() {
     let image = cluster(2, &[("a", 1)]);
     let other = 3 - image.topic("a").unwrap().partitions[0].replicas[0].get();
     let asked = asked("a", 0, Some(&[other]));
-    assert_eq!(result(&image, &asked, true).partitions[0].error_code, 39);
+    assert_eq!(
+        result(&image, None, &asked, true).partitions[0].error_code,
+        39
+    );
     let more = super::tests::asked("a", 0, Some(&[1, 2]));
-    assert_eq!(result(&image, &more, false).partitions[0].error_code, 38);
+    assert_eq!(
+        result(&image, None, &more, false).partitions[0].error_code,
+        38
+    );
 }
 
 #[test]
@@ -53,7 +59,7 @@ fn every_version_is_carried() {
     check_every_version(ApiKey::AlterPartitionReassignments, |_| {
         AlterPartitionReassignmentsResponse {
             allow_replication_factor_change: true,
-            responses: vec![result(&image, &asked, true)],
+            responses: vec![result(&image, None, &asked, true)],
             ..Default::default()
         }
     });

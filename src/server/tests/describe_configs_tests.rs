@@ -43,6 +43,7 @@ fn check<R>(
     let image = image();
     let config = BrokerConfig::load(&Inputs::default()).unwrap();
     let describer = Describer {
+        access: crate::access::Access::OPEN,
         image: &image,
         settings: &config.settings,
         node: NodeId(1),

@@ -9,7 +9,8 @@ use wire::describe_topic_partitions::{
     DescribeTopicPartitionsRequest, RequestCursor, TopicRequest,
 };
 
-use super::page;
+use super::{View, page};
+use crate::access::Access;
 use crate::handlers::sample::{check_every_version, cluster};
 
 fn request(
@@ -31,6 +32,14 @@ fn request(
     }
 }
 
+fn view<'a, 'v>(image: &'a Image, alive: &'v BTreeSet<NodeId>) -> View<'a, 'v> {
+    View {
+        image,
+        alive,
+        access: &Access::OPEN,
+    }
+}
+
 /// Follows the cursor to the end; gives `topic-partition` for each, `topic!code` for errors.
 fn pages(image: &Image, names: &[&'static str], limit: usize) -> Vec<String> {
     let alive = BTreeSet::from([NodeId(1)]);
@@ -38,7 +47,7 @@ fn pages(image: &Image, names: &[&'static str], limit: usize) -> Vec<String> {
     let mut cursor = None;
     for _ in 0..100 {
         let request = request(names, cursor);
-        let page = page(image, &alive, &request, limit);
+        let page = page(view(image, &alive), &request, limit);
         let count: usize = page.topics.iter().map(|topic| topic.partitions.len()).sum();
         assert!(
             count <= limit,
@@ -91,10 +100,10 @@ fn a_cursor_survives_the_deletion_of_its_topic() {
     let image = cluster(1, &[("a", 1), ("c", 1)]);
     let alive = BTreeSet::from([NodeId(1)]);
     let asked = request(&[], Some(("b".into(), 4)));
-    let rest = page(&image, &alive, &asked, 10);
+    let rest = page(view(&image, &alive), &asked, 10);
     assert_eq!(rest.topics[0].name.as_deref(), Some("c"));
     let asked = request(&["a", "b", "c"], Some(("b".into(), 4)));
-    let rest = page(&image, &alive, &asked, 10);
+    let rest = page(view(&image, &alive), &asked, 10);
     assert_eq!(
         rest.topics[0].error_code,
         ErrorCode::UnknownTopicOrPartition.code()
@@ -102,7 +111,7 @@ fn a_cursor_survives_the_deletion_of_its_topic() {
     assert_eq!(rest.topics[1].name.as_deref(), Some("c"));
     // Behind the last partition there is nothing, but no error either.
     let asked = request(&["c"], Some(("c".into(), 4)));
-    let rest = page(&image, &alive, &asked, 10);
+    let rest = page(view(&image, &alive), &asked, 10);
     assert_eq!(
         (rest.topics[0].error_code, rest.topics[0].partitions.len()),
         (0, 0)
@@ -114,7 +123,7 @@ fn a_cursor_survives_the_deletion_of_its_topic() {
 fn a_negative_cursor_is_refused() {
     let image = cluster(1, &[("a", 1)]);
     let asked = request(&["a"], Some(("a".into(), -1)));
-    let refused = page(&image, &BTreeSet::new(), &asked, 10);
+    let refused = page(view(&image, &BTreeSet::new()), &asked, 10);
     assert_eq!(
         refused.topics[0].error_code,
         ErrorCode::InvalidRequest.code()
@@ -128,6 +137,6 @@ fn every_version_is_carried() {
     let alive = BTreeSet::from([NodeId(1)]);
     let asked = request(&["a", "b"], None);
     check_every_version(ApiKey::DescribeTopicPartitions, |_| {
-        page(&image, &alive, &asked, 2)
+        page(view(&image, &alive), &asked, 2)
     });
 }

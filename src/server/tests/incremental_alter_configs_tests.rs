@@ -39,7 +39,7 @@ fn resources_of_others_are_refused_here() {
         resource(4, "1", 0),
         resource(4, "", 0),
     ];
-    let (lines, alters) = sort(&asked, NodeId(1));
+    let (lines, alters) = sort(&asked, &crate::access::Access::OPEN, NodeId(1));
     let texts: Vec<String> = lines
         .iter()
         .filter_map(|line| line.known.clone()?.err())
@@ -70,7 +70,7 @@ fn outcomes_keep_their_places() {
         resource(77, "x", 0),
         resource(2, "b", 0),
     ];
-    let (lines, _) = sort(&asked, NodeId(1));
+    let (lines, _) = sort(&asked, &crate::access::Access::OPEN, NodeId(1));
     let refusal = Refusal::new(ErrorCode::InvalidConfig, "no");
     let decided = vec![
         (Resource::topic("a"), Ok(())),

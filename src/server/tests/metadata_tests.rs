@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use access::ResourceType;
 use base::{ErrorCode, NodeId, Uuid};
 use wire::ApiKey;
 use wire::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 
 use super::{Ask, Refused, View, Wanted, malformed, missing, wanted};
+use crate::access::Access;
 use crate::handlers::sample::{check_every_version, cluster, fence};
-use crate::handlers::shown;
 
 fn by_name(names: &[&'static str]) -> MetadataRequest<'static> {
     let topics = names.iter().map(|name| MetadataRequestTopic {
@@ -87,13 +88,20 @@ fn ids_ask_from_version_12_on() {
 fn only_what_may_exist_is_created() {
     let image = cluster(1, &[("old", 1)]);
     let names = ["old", "new", "no@way", "__consumer_offsets"];
-    assert_eq!(missing(&image, &ask(&names, true)), ["new"]);
-    assert!(missing(&image, &ask(&names, false)).is_empty());
+    assert_eq!(
+        missing(&image, &Access::OPEN, &ask(&names, true)).0,
+        ["new"]
+    );
+    assert!(
+        missing(&image, &Access::OPEN, &ask(&names, false))
+            .0
+            .is_empty()
+    );
     let all = Ask {
         wanted: Wanted::All,
         ..ask(&[], true)
     };
-    assert!(missing(&image, &all).is_empty());
+    assert!(missing(&image, &Access::OPEN, &all).0.is_empty());
 }
 
 /// Each way for a topic to be absent has the code by which clients decide what to do.
@@ -102,6 +110,7 @@ fn absent_topics_say_why() {
     let image = cluster(1, &[("here", 1)]);
     let alive = BTreeSet::from([NodeId(1)]);
     let view = View {
+        access: &Access::OPEN,
         image: &image,
         alive: &alive,
         version: 12,
@@ -128,6 +137,7 @@ fn version_0_leaves_out_replicas_that_are_down() {
     let alive = BTreeSet::from([NodeId(1)]);
     for version in [0, 13] {
         let view = View {
+            access: &Access::OPEN,
             image: &image,
             alive: &alive,
             version,
@@ -150,6 +160,7 @@ fn every_version_is_carried() {
     let alive = BTreeSet::from([NodeId(1)]);
     check_every_version(ApiKey::Metadata, |version| {
         let view = View {
+            access: &Access::OPEN,
             image: &image,
             alive: &alive,
             version,
@@ -162,7 +173,8 @@ fn every_version_is_carried() {
         assert!(topics.iter().any(|topic| topic.is_internal));
         topics.push(view.named("none", &Refused::new()));
         if version >= 8 {
-            topics[0].topic_authorized_operations = shown::TOPIC_OPERATIONS;
+            topics[0].topic_authorized_operations =
+                Access::OPEN.operations(ResourceType::Topic, "a");
         }
         MetadataResponse {
             topics,

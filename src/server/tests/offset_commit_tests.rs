@@ -26,7 +26,12 @@ fn topic(name: &'static str, id: Uuid, indexes: &[i32]) -> OffsetCommitRequestTo
 fn what_does_not_exist_is_refused_and_the_rest_is_asked() {
     let image = sample::cluster(1, &[("t", 2)]);
     let id = image.topic("t").unwrap().id;
-    let (named, commit) = sort(&image, &topic("t", Uuid::ZERO, &[1, 2, 0]), 9);
+    let (named, commit) = sort(
+        &image,
+        &crate::access::Access::OPEN,
+        &topic("t", Uuid::ZERO, &[1, 2, 0]),
+        9,
+    );
     let unknown = Some(ErrorCode::UnknownTopicOrPartition);
     assert_eq!(named.partitions, [(1, None), (2, unknown), (0, None)]);
     let asked: Vec<i32> = commit
@@ -36,12 +41,27 @@ fn what_does_not_exist_is_refused_and_the_rest_is_asked() {
         .map(|one| one.partition.get())
         .collect();
     assert_eq!(asked, [1, 0]);
-    let (named, commit) = sort(&image, &topic("gone", Uuid::ZERO, &[0]), 9);
+    let (named, commit) = sort(
+        &image,
+        &crate::access::Access::OPEN,
+        &topic("gone", Uuid::ZERO, &[0]),
+        9,
+    );
     assert_eq!((named.partitions, commit), (vec![(0, unknown)], None));
-    let (named, commit) = sort(&image, &topic("", id, &[0]), 10);
+    let (named, commit) = sort(
+        &image,
+        &crate::access::Access::OPEN,
+        &topic("", id, &[0]),
+        10,
+    );
     assert_eq!(named.partitions, [(0, None)]);
     assert_eq!(commit.unwrap().name, "t");
-    let (named, _) = sort(&image, &topic("", Uuid(5), &[0]), 10);
+    let (named, _) = sort(
+        &image,
+        &crate::access::Access::OPEN,
+        &topic("", Uuid(5), &[0]),
+        10,
+    );
     assert_eq!(named.partitions, [(0, Some(ErrorCode::UnknownTopicId))]);
 }
 

@@ -17,7 +17,7 @@ fn answered(fetched: Fetched) -> Answered {
             id: Uuid::ZERO,
             partitions: vec![PartitionIndex(0), PartitionIndex(1)],
         }]),
-        unknown: Vec::new(),
+        refused: Vec::new(),
         fetched,
     }
 }
@@ -58,11 +58,12 @@ fn topics_get_the_id_they_have() {
     let image = sample::cluster(1, &[("t", 2)]);
     let id = image.topic("t").unwrap().id;
     let mut all = answered(Ok(vec![fetched("gone"), fetched("t")]));
-    all.unknown.push(FetchTopic {
+    let unknown = FetchTopic {
         name: String::new(),
         id: Uuid(5),
         partitions: vec![PartitionIndex(3)],
-    });
+    };
+    all.refused.push((unknown, ErrorCode::UnknownTopicId));
     let group = of_group(&all, &image, 10);
     let ids: Vec<Uuid> = group.topics.iter().map(|topic| topic.topic_id).collect();
     assert_eq!(ids, [id, Uuid(5)]);

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use base::{ErrorCode, NodeId, PartitionIndex};
 
-use super::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS, is_internal, partition};
+use access::ResourceType;
+
+use super::{is_internal, partition};
+use crate::access::Access;
 use crate::handlers::sample::cluster;
 use crate::handlers::{check_epoch, locate};
 
@@ -12,8 +15,8 @@ use crate::handlers::{check_epoch, locate};
 /// those that Apache Kafka 4.3.1 answered without an authorizer.
 #[test]
 fn operations_are_those_of_kafka() {
-    assert_eq!(TOPIC_OPERATIONS, 3576);
-    assert_eq!(CLUSTER_OPERATIONS, 8096);
+    assert_eq!(Access::OPEN.operations(ResourceType::Topic, "t"), 3576);
+    assert_eq!(Access::OPEN.cluster_operations(), 8096);
 }
 
 /// A client that is sent to a dead leader waits for a timeout instead of asking again.

@@ -24,9 +24,6 @@ const UNSERVED: &[(&str, &[ApiKey])] = &[
         &[
             ApiKey::SaslHandshake,
             ApiKey::SaslAuthenticate,
-            ApiKey::DescribeAcls,
-            ApiKey::CreateAcls,
-            ApiKey::DeleteAcls,
             ApiKey::CreateDelegationToken,
             ApiKey::RenewDelegationToken,
             ApiKey::ExpireDelegationToken,
