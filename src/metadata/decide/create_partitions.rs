@@ -4,6 +4,7 @@
 
 use crate::change::Change;
 use crate::decide::create_topics::all_inactive;
+use crate::decide::directories::DirectoryLoads;
 use crate::decide::placement::{new_partition, place, validate_manual};
 use crate::image::Image;
 use crate::refusal::Refusal;
@@ -38,6 +39,7 @@ pub fn create_partitions(
     }
     let mut answered = BTreeSet::new();
     let mut outcomes = Vec::new();
+    let mut loads = DirectoryLoads::default();
     for topic in requested {
         if !answered.insert(topic.name.as_str()) {
             continue;
@@ -48,7 +50,7 @@ pub fn create_partitions(
                 "Duplicate topic name.",
             ))
         } else {
-            grow(image, topic, random)
+            grow(image, topic, (random, &mut loads))
         };
         outcomes.push((topic.name.clone(), outcome));
     }
@@ -58,7 +60,7 @@ pub fn create_partitions(
 fn grow(
     image: &Image,
     requested: &NewPartitions,
-    random: &mut Random,
+    (random, loads): (&mut Random, &mut DirectoryLoads),
 ) -> Result<Vec<Change>, Refusal> {
     let topic = image.topic(&requested.name).ok_or_else(|| {
         let text = "This server does not host this topic-partition.";
@@ -89,7 +91,7 @@ fn grow(
     };
     let mut changes = Vec::new();
     for (index, replicas) in (start..).zip(assignments) {
-        let partition = new_partition(image, replicas).ok_or_else(|| {
+        let partition = new_partition(image, replicas, loads).ok_or_else(|| {
             Refusal::new(ErrorCode::InvalidReplicaAssignment, all_inactive(index))
         })?;
         changes.push(Change::Partition {

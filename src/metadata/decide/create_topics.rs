@@ -4,6 +4,7 @@
 
 use crate::change::Change;
 use crate::decide::configs::check_creation_configs;
+use crate::decide::directories::DirectoryLoads;
 use crate::decide::names::validate_topic_name;
 use crate::decide::placement::{new_partition, place, validate_manual};
 use crate::image::Image;
@@ -79,6 +80,7 @@ pub fn create_topics(
         }
     }
     let mut outcomes: Vec<Creation> = Vec::new();
+    let mut loads = DirectoryLoads::default();
     let mut answered = BTreeSet::new();
     for topic in requested {
         if !answered.insert(topic.name.as_str()) {
@@ -90,7 +92,7 @@ pub fn create_topics(
                 "Duplicate topic name.",
             ))
         } else {
-            create_one(image, topic, defaults, random)
+            create_one(image, topic, defaults, (random, &mut loads))
         };
         outcomes.push((topic.name.clone(), outcome));
     }
@@ -120,7 +122,7 @@ fn create_one(
     image: &Image,
     topic: &NewTopic,
     defaults: TopicDefaults,
-    random: &mut Random,
+    (random, loads): (&mut Random, &mut DirectoryLoads),
 ) -> Result<CreatedTopic, Refusal> {
     if topic.name == METADATA_TOPIC {
         return Err(Refusal::new(
@@ -150,7 +152,7 @@ fn create_one(
     let replication_factor = assignments.first().map_or(0, Vec::len);
     let partitions = assignments.len();
     assert!(partitions > 0 && replication_factor > 0);
-    let changes = topic_changes(image, (&topic.name, id), assignments, &configs)?;
+    let changes = topic_changes(image, (&topic.name, id), assignments, &configs, loads)?;
     Ok(CreatedTopic {
         id,
         partitions,
@@ -250,6 +252,7 @@ fn topic_changes(
     (name, id): (&str, Uuid),
     assignments: Vec<Vec<NodeId>>,
     configs: &BTreeMap<String, String>,
+    loads: &mut DirectoryLoads,
 ) -> Result<Vec<Change>, Refusal> {
     let mut changes = vec![Change::Topic {
         name: name.to_owned(),
@@ -261,7 +264,7 @@ fn topic_changes(
         value: Some(value.clone()),
     }));
     for (index, replicas) in (0_i32..).zip(assignments) {
-        let partition = new_partition(image, replicas).ok_or_else(|| {
+        let partition = new_partition(image, replicas, loads).ok_or_else(|| {
             Refusal::new(ErrorCode::InvalidReplicaAssignment, all_inactive(index))
         })?;
         changes.push(Change::Partition {

@@ -58,7 +58,7 @@ fn preferred(image: &Image, partition: &Partition) -> Result<NodeId, Refusal> {
     if first.is_some() && partition.leader == first {
         return Err(not_needed());
     }
-    let wins = |id: &NodeId| image.is_active(*id) && partition.isr.contains(id);
+    let wins = |id: &NodeId| image.can_lead(*id, partition) && partition.isr.contains(id);
     first.filter(wins).ok_or_else(|| {
         let text = "The preferred leader was not available.";
         Refusal::new(ErrorCode::PreferredLeaderNotAvailable, text)
@@ -70,7 +70,7 @@ fn unclean(image: &Image, partition: &Partition) -> Result<(NodeId, Option<Vec<N
     if partition.leader.is_some() {
         return Err(not_needed());
     }
-    let active = |id: &&NodeId| image.is_active(**id);
+    let active = |id: &&NodeId| image.can_lead(**id, partition);
     if let Some(clean) = partition.isr.iter().find(active) {
         return Ok((*clean, None));
     }

@@ -1,6 +1,6 @@
 //! Who leads when brokers come and go.
 //!
-//! Invariants: only an active member of the ISR is ever elected; the ISR never becomes empty: the
+//! Invariants: only an active member of the ISR whose directory works is ever elected; the ISR never becomes empty: the
 //! last member stays in it when it is fenced, since it alone has everything acknowledged.
 
 use crate::change::{BrokerChange, Change, PartitionChange};
@@ -38,7 +38,11 @@ pub fn unfence_broker(image: &Image, id: NodeId) -> Result<Vec<Change>, Refusal>
     change.fenced = Some(false);
     let mut changes = vec![Change::Broker(change)];
     for (topic, index, partition) in partitions(image) {
-        if partition.leader.is_none() && partition.isr.contains(&id) {
+        let Some(dir) = partition.directory_on(id) else {
+            continue;
+        };
+        let is_online = image.broker(id).is_some_and(|b| b.has_online(dir));
+        if is_online && partition.leader.is_none() && partition.isr.contains(&id) {
             changes.push(Change::PartitionChange(PartitionChange {
                 topic,
                 index,
@@ -60,7 +64,7 @@ pub(crate) fn renew_reigns(image: &Image, id: NodeId) -> Vec<Change> {
                 .isr
                 .iter()
                 .copied()
-                .find(|other| *other != id && image.is_active(*other));
+                .find(|other| *other != id && image.can_lead(*other, partition));
             changes.push(Change::PartitionChange(PartitionChange {
                 topic,
                 index,
@@ -97,7 +101,7 @@ fn without(partition: &Partition, id: NodeId) -> Option<Vec<NodeId>> {
     (!rest.is_empty() && rest.len() < partition.isr.len()).then_some(rest)
 }
 
-fn broker_change(image: &Image, id: NodeId) -> Result<BrokerChange, Refusal> {
+pub(crate) fn broker_change(image: &Image, id: NodeId) -> Result<BrokerChange, Refusal> {
     let broker = image.broker(id).ok_or_else(|| {
         let text = format!("Broker {id} is not registered.");
         Refusal::new(ErrorCode::BrokerIdNotRegistered, text)
@@ -109,7 +113,9 @@ fn broker_change(image: &Image, id: NodeId) -> Result<BrokerChange, Refusal> {
     })
 }
 
-fn partitions(image: &Image) -> impl Iterator<Item = (Uuid, PartitionIndex, &Partition)> {
+pub(crate) fn partitions(
+    image: &Image,
+) -> impl Iterator<Item = (Uuid, PartitionIndex, &Partition)> {
     image.topics().iter().flat_map(|topic| {
         (0_i32..)
             .zip(&topic.partitions)

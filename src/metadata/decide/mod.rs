@@ -9,6 +9,7 @@ mod configs;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
+mod directories;
 mod elections;
 mod features;
 mod leadership;
@@ -27,6 +28,7 @@ pub use configs::{
 pub use create_partitions::{NewPartitions, create_partitions};
 pub use create_topics::{CreatedTopic, Creation, NewTopic, TopicDefaults, create_topics};
 pub use delete_topics::{Deletion, TopicSelector, delete_topics};
+pub use directories::{Assignment, assign_directories, cordon, directories_failed};
 pub use elections::{ElectionKind, elect_leader};
 pub use features::{FeatureUpdate, UpgradeKind, lower_unserved, update_features};
 pub use leadership::{begin_shutdown, fence_broker, unfence_broker};

@@ -6,10 +6,11 @@
 //! Invariants: no broker twice in a partition; every partition has at least one active replica.
 
 use crate::broker::Broker;
+use crate::decide::directories::{DirectoryLoads, takes_replicas};
 use crate::image::Image;
 use crate::refusal::Refusal;
 use crate::topic::Partition;
-use base::{ErrorCode, LeaderEpoch, NodeId, Random, Uuid};
+use base::{ErrorCode, LeaderEpoch, NodeId, Random};
 use std::collections::BTreeMap;
 
 /// Places `count` partitions of `factor` replicas each.
@@ -26,10 +27,11 @@ pub(crate) fn place(
     let Ok(factor) = usize::try_from(factor) else {
         return refuse("Invalid replication factor, which must be positive.".into());
     };
-    let registered = image.brokers().count();
+    let open = || image.brokers().filter(|broker| takes_replicas(broker));
+    let registered = open().count();
     let usable = |broker: &&std::sync::Arc<Broker>| !broker.in_controlled_shutdown;
-    let active = dealt(image.brokers().filter(|b| b.is_active()), random);
-    let fenced = dealt(image.brokers().filter(usable).filter(|b| b.fenced), random);
+    let active = dealt(open().filter(|b| b.is_active()), random);
+    let fenced = dealt(open().filter(usable).filter(|b| b.fenced), random);
     if active.is_empty() {
         return refuse("All brokers are currently fenced or in controlled shutdown.".into());
     }
@@ -126,12 +128,17 @@ pub(crate) fn validate_manual(
     }
 }
 
-/// A new partition on these brokers: led by the first active one, in sync on all active ones.
-pub(crate) fn new_partition(image: &Image, replicas: Vec<NodeId>) -> Option<Partition> {
+/// A new partition on these brokers: led by the first active one, in sync on all active ones, each
+/// replica in the directory of its broker that has the fewest.
+pub(crate) fn new_partition(
+    image: &Image,
+    replicas: Vec<NodeId>,
+    loads: &mut DirectoryLoads,
+) -> Option<Partition> {
     let active = |id: &&NodeId| image.is_active(**id);
     let isr: Vec<NodeId> = replicas.iter().filter(active).copied().collect();
     let leader = *isr.first()?;
-    let directories = replicas.iter().map(|id| directory_of(image, *id));
+    let directories = replicas.iter().map(|id| loads.take(image, *id));
     Some(Partition {
         directories: directories.collect(),
         isr,
@@ -141,20 +148,4 @@ pub(crate) fn new_partition(image: &Image, replicas: Vec<NodeId>) -> Option<Part
         replicas,
         ..Partition::default()
     })
-}
-
-/// Kafka's id for "some directory that the broker shall choose" (KIP-858).
-const DIRECTORY_UNASSIGNED: Uuid = Uuid::ZERO;
-
-/// Where a new replica lies: known at once when the broker has a single directory to offer.
-fn directory_of(image: &Image, id: NodeId) -> Uuid {
-    let Some(broker) = image.broker(id) else {
-        return DIRECTORY_UNASSIGNED;
-    };
-    let cordoned = broker.cordoned_log_dirs.as_deref().unwrap_or(&[]);
-    let mut open = broker.log_dirs.iter().filter(|dir| !cordoned.contains(dir));
-    match (open.next(), open.next()) {
-        (Some(only), None) => *only,
-        _ => DIRECTORY_UNASSIGNED,
-    }
 }

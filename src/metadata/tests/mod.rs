@@ -9,6 +9,7 @@ mod acls;
 mod administration;
 mod brokers;
 mod configs;
+mod directories;
 mod folding;
 mod kafka_log;
 mod oracle;
