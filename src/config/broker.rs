@@ -89,6 +89,10 @@ pub struct StorageConfig {
     pub log_dirs: Vec<String>,
     /// The directory of the metadata log.
     pub metadata_log_dir: String,
+    /// Those of them that get no new partitions, as they are named there; `*` names all.
+    pub cordoned_log_dirs: Vec<String>,
+    /// How many bytes per second moves between directories may write, over all of the node.
+    pub move_bytes_per_second: u64,
     /// Memory for the ends of logs, per core, in bytes.
     pub chunks_bytes_max: u64,
     /// How often the flushed points of logs are written down.
@@ -449,6 +453,8 @@ fn read_storage(reader: Reader<'_>) -> Result<StorageConfig, ConfigError> {
         .unwrap_or_else(|| first.clone());
     Ok(StorageConfig {
         metadata_log_dir,
+        cordoned_log_dirs: reader.list("cordoned.log.dirs").unwrap_or_default(),
+        move_bytes_per_second: reader.count("replica.alter.log.dirs.io.max.bytes.per.second"),
         chunks_bytes_max: reader.count("forebay.memory.chunks.bytes"),
         flush_checkpoint_interval_ms: reader.count("log.flush.offset.checkpoint.interval.ms"),
         retention_check_interval_ms: reader.count("log.retention.check.interval.ms"),

@@ -141,6 +141,8 @@ impl Partition {
         match self.log().read(&read).await {
             Ok(result) => Ok((result, ends)),
             Err(StorageError::OutOfRange { .. }) => Err(FetchError::OutOfRange),
+            // Its files went, or went elsewhere, while they were read.
+            Err(_) if self.is_closed() => Err(FetchError::Storage(StorageError::Closed)),
             Err(error) => Err(FetchError::Storage(error)),
         }
     }

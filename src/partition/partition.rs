@@ -188,6 +188,11 @@ impl Partition {
         self.shared.log.remove().await
     }
 
+    pub(crate) fn end_now(&self) {
+        self.shared.closed.set(true);
+        self.shared.end();
+    }
+
     /// True once it is being closed or removed.
     #[must_use]
     pub fn is_closed(&self) -> bool {

@@ -51,6 +51,7 @@ pub struct DataDir {
     identity: DirIdentity,
     clean: bool,
     logs: Vec<FoundLog>,
+    futures: Vec<TopicPartition>,
     _lock: DirLock,
 }
 
@@ -73,14 +74,16 @@ impl DataDir {
             // A log's directory may have been made just before the process died.
             core.sync_dir(path).await?;
         }
-        let mut partitions = Vec::new();
+        let (mut partitions, mut futures) = (Vec::new(), Vec::new());
         for entry in core
             .list(path)
             .await?
             .into_iter()
             .filter(|entry| entry.is_dir)
         {
-            if entry.name.ends_with(layout::DELETED_SUFFIX) {
+            let future = layout::parse_future_dir(&entry.name);
+            if entry.name.ends_with(layout::DELETED_SUFFIX) || future.is_some() {
+                futures.extend(future);
                 remove_dir_slowly(core, &path.join(&entry.name)).await?;
             } else if let Some(partition) = layout::parse_log_dir(&entry.name) {
                 partitions.push(partition);
@@ -107,6 +110,7 @@ impl DataDir {
             identity,
             clean,
             logs,
+            futures,
             _lock: lock,
         })
     }
@@ -133,6 +137,24 @@ impl DataDir {
     #[must_use]
     pub fn logs(&self) -> &[FoundLog] {
         &self.logs
+    }
+
+    /// The partitions that were being moved here; what there was of them is gone.
+    #[must_use]
+    pub fn futures(&self) -> &[TopicPartition] {
+        &self.futures
+    }
+
+    /// Whose directory `path` is, as far as can be told without opening it; nothing for one that
+    /// was never used or is not there.
+    ///
+    /// # Errors
+    /// When it cannot be read or makes no sense.
+    pub async fn identity_of(
+        core: &Core,
+        path: &Path,
+    ) -> Result<Option<DirIdentity>, StorageError> {
+        read_identity(core, path).await
     }
 
     /// Writes down what is known of the logs of all cores; a later recovery starts there.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use base::{Offset, TopicPartition};
 use batch::Scratch;
-use reactor::{Buffer, Core, First, Signal, first};
+use reactor::{Buffer, Core, First, IoErrorKind, Pool, Signal, first};
 
 use crate::counters::Counters;
 use crate::damage::{Damage, Untold};
@@ -42,6 +42,9 @@ pub struct Engine {
 pub(crate) struct EngineShared {
     core: Core,
     dir: PathBuf,
+    /// The directory's share of the core's memory for logs: one that stalls holds on to its own
+    /// share and to nothing else.
+    chunks: Pool,
     logs: RefCell<BTreeMap<TopicPartition, Weak<LogShared>>>,
     /// Notified when a flush has made memory evictable.
     flushed: Signal,
@@ -54,7 +57,7 @@ pub(crate) struct EngineShared {
     offline_signal: Signal,
     discarded: Discarded,
     disk: Disk,
-    counters: Counters,
+    counters: Rc<Counters>,
     untold: RefCell<Untold>,
     damage_found: Signal,
     planted: Planted,
@@ -73,13 +76,28 @@ pub struct LogCheckpoint {
 }
 
 impl Engine {
-    /// Takes charge of `dir` on this core and starts its maintenance.
+    /// Takes charge of `dir` on this core, with all of the core's memory for logs, and starts its
+    /// maintenance.
     #[must_use]
     pub fn start(core: &Core, dir: &Path, planted: Planted) -> Self {
+        let counters = Rc::default();
+        Self::start_with(core, dir, core.chunks().clone(), (counters, planted))
+    }
+
+    /// Takes charge of `dir` on this core with `chunks` for memory, and starts its maintenance;
+    /// what it counts goes into `counters`, which engines of one core may share.
+    #[must_use]
+    pub fn start_with(
+        core: &Core,
+        dir: &Path,
+        chunks: Pool,
+        (counters, planted): (Rc<Counters>, Planted),
+    ) -> Self {
         let engine = Self {
             shared: Rc::new(EngineShared {
                 core: core.clone(),
                 dir: dir.to_path_buf(),
+                chunks,
                 logs: RefCell::new(BTreeMap::new()),
                 flushed: Signal::new(),
                 memory: Gate::default(),
@@ -89,7 +107,7 @@ impl Engine {
                 offline_signal: Signal::new(),
                 discarded: Discarded::default(),
                 disk: Disk::default(),
-                counters: Counters::default(),
+                counters,
                 untold: RefCell::default(),
                 damage_found: Signal::new(),
                 planted,
@@ -108,6 +126,12 @@ impl Engine {
     #[must_use]
     pub fn core(&self) -> &Core {
         &self.shared.core
+    }
+
+    /// The memory that the ends of this engine's logs may take.
+    #[must_use]
+    pub fn chunks(&self) -> &Pool {
+        &self.shared.chunks
     }
 
     /// The data directory.
@@ -147,14 +171,26 @@ impl Engine {
         }
     }
 
+    /// Takes the directory offline where `error` says that its device failed.
+    pub fn judge(&self, error: &StorageError) {
+        if let StorageError::Io(io) = error
+            && io.kind == IoErrorKind::Device
+        {
+            self.go_offline(error.clone());
+        }
+    }
+
     /// Takes the directory offline and tells everyone who waits for it; the first cause stands.
-    pub(crate) fn go_offline(&self, cause: StorageError) {
+    pub fn go_offline(&self, cause: StorageError) {
         if self.shared.offline.borrow().is_some() {
             return;
         }
-        let error = StorageError::Offline {
-            dir: self.shared.dir.clone(),
-            cause: Box::new(cause),
+        let error = match cause {
+            offline @ StorageError::Offline { .. } => offline,
+            cause => StorageError::Offline {
+                dir: self.shared.dir.clone(),
+                cause: Box::new(cause),
+            },
         };
         *self.shared.offline.borrow_mut() = Some(error.clone());
         for log in self.logs() {
@@ -261,7 +297,7 @@ impl Engine {
             self.check_online()?;
             let flushed = self.shared.flushed.wait();
             loop {
-                if let Some(buffer) = self.core().chunks().try_take(capacity) {
+                if let Some(buffer) = self.chunks().try_take(capacity) {
                     return Ok(buffer);
                 }
                 if !self.evict_one() {
@@ -271,7 +307,7 @@ impl Engine {
             for log in self.logs() {
                 log.flush_soon();
             }
-            let pool = self.core().chunks().take(capacity);
+            let pool = self.chunks().take(capacity);
             if let First::Left(buffer) = first(pool, flushed).await {
                 return Ok(buffer);
             }

@@ -45,6 +45,8 @@ pub(crate) const DISCARDED_SUFFIX: &str = ".deleted";
 pub(crate) const CLEANED_SUFFIX: &str = ".cleaned";
 /// Follows the name of a finished file that is about to take the place of segments.
 pub(crate) const SWAP_SUFFIX: &str = ".swap";
+/// The end of the name of a log's directory that is a copy on its way from another data directory.
+pub(crate) const FUTURE_SUFFIX: &str = "-future";
 /// The end of the name of a log's directory that is being removed.
 pub(crate) const DELETED_SUFFIX: &str = "-delete";
 
@@ -117,6 +119,18 @@ pub(crate) fn parse_log_dir(name: &str) -> Option<TopicPartition> {
         topic: topic.to_owned(),
         partition: PartitionIndex(partition),
     })
+}
+
+/// The name under which a partition's copy grows until it takes the log's place: Kafka's.
+pub(crate) fn future_dir_name(partition: &TopicPartition, tag: u128) -> String {
+    format!("{partition}.{tag:032x}{FUTURE_SUFFIX}")
+}
+
+/// The partition whose copy a directory's name says, where it is one.
+pub(crate) fn parse_future_dir(name: &str) -> Option<TopicPartition> {
+    let (partition, tag) = name.strip_suffix(FUTURE_SUFFIX)?.rsplit_once('.')?;
+    let is_tag = tag.len() == 32 && tag.bytes().all(|digit| digit.is_ascii_hexdigit());
+    is_tag.then(|| parse_log_dir(partition)).flatten()
 }
 
 /// The name under which a log's directory waits for its removal.

@@ -5,7 +5,7 @@
 //! changes again; a *chunk* is memory that mirrors a part of a file, and the *hot tail* is all
 //! chunks of a log; a *flush* makes what was appended durable, in the log's own *lane*; the
 //! *durable end* is the offset up to which a log is on the device; the *recovery point* is a
-//! durable end that was written down.
+//! durable end that was written down; a *future log* is a copy on its way to another directory.
 //!
 //! Invariants:
 //! - Bytes on disk are Kafka's: batches, indexes, snapshots, checkpoints and their names.
@@ -26,6 +26,7 @@ mod disk;
 mod engine;
 mod error;
 mod flusher;
+mod future;
 mod gate;
 mod history;
 mod idle;
@@ -59,6 +60,7 @@ pub use data_dir::{DataDir, DirIdentity, FoundLog};
 pub use disk::{DiskBounds, DiskLevel};
 pub use engine::{Engine, LogCheckpoint};
 pub use error::{Fault, StorageError};
+pub use future::{FutureLog, HeldLog};
 pub use gate::{Enter, Gate, GateGuard};
 pub use lifecycle::SealedSegment;
 pub use log::{Appended, BatchShape, Log, LogListener, Reservation, Stamp};

@@ -317,6 +317,11 @@ impl Log {
         let _alone = self.append_gate().enter().await;
         self.check_open()?;
         self.close_now();
+        self.remove_files().await
+    }
+
+    /// Removes the files of a closed log.
+    pub(crate) async fn remove_files(&self) -> Result<(), StorageError> {
         let _structure = self.structure_gate().enter().await;
         self.lane().wait_idle().await;
         for segment in self.segments() {
@@ -403,7 +408,8 @@ impl Log {
     /// # Errors
     /// When the device refuses; the directory is offline then.
     pub async fn write_epochs(&self, text: &str) -> Result<(), StorageError> {
-        self.engine().check_online()?;
+        // Where the log was, nothing may be missed: its files may be on their way out.
+        self.check_open()?;
         let path = self.dir().join(layout::EPOCHS_FILE);
         let written = self.engine().core().replace(&path, text.as_bytes()).await;
         written.map_err(|error| {

@@ -265,7 +265,7 @@ impl Log {
     }
 
     async fn gather_memory(&self, len: usize) -> Result<(), StorageError> {
-        let bytes_max = self.engine().core().chunks().limit() / 2;
+        let bytes_max = self.engine().chunks().limit() / 2;
         if len > bytes_max {
             return Err(StorageError::TooLarge {
                 bytes: len,
@@ -282,7 +282,7 @@ impl Log {
                     return Ok(());
                 }
                 let now = self.engine().core().now();
-                let budget = self.engine().core().chunks().limit();
+                let budget = self.engine().chunks().limit();
                 state.next_chunk_bytes(now, len - room, budget)
             };
             let buffer = self.engine().take_chunk(needed).await?;
@@ -319,7 +319,7 @@ impl Log {
         let bytes = {
             let core = self.engine().core();
             let mut state = self.shared.state.borrow_mut();
-            state.next_chunk_bytes(core.now(), 1, core.chunks().limit())
+            state.next_chunk_bytes(core.now(), 1, self.engine().chunks().limit())
         };
         let buffer = self.engine().take_chunk(bytes).await?;
         let mut state = self.shared.state.borrow_mut();

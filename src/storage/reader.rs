@@ -108,7 +108,11 @@ impl Log {
                 {
                     self.check_open()?;
                 }
-                _ => return result,
+                Err(error) => {
+                    self.engine().judge(error);
+                    return result;
+                }
+                Ok(_) => return result,
             }
         }
     }

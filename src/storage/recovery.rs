@@ -161,19 +161,12 @@ impl Log {
         config: LogConfig,
     ) -> Result<Self, StorageError> {
         engine.check_online()?;
-        let core = engine.core();
         let dir = engine.dir().join(partition.to_string());
-        core.create_dir_all(&dir).await?;
-        let id = layout::encode_topic_id(topic_id);
-        core.replace(&dir.join(layout::PARTITION_FILE), id.as_bytes())
-            .await?;
-        let active = Rc::new(begin_empty(engine, &dir, Offset(0)).await?);
-        core.sync_dir(engine.dir()).await?;
+        let log = create_at(engine, (partition, dir), topic_id, config, Offset(0)).await?;
         // Many logs are made of which few are written to soon.
+        let active = log.shared.state.borrow().active();
         active.close();
-        let segments = BTreeMap::from([(active.base, Rc::clone(&active))]);
-        let state = LogState::new(config, segments, Offset(0), &active);
-        Ok(Self::new(engine, partition, dir, state))
+        Ok(log)
     }
 
     /// Opens a log that is on the disk.
@@ -232,6 +225,27 @@ impl Log {
                     .to_owned(),
             })
     }
+}
+
+/// An empty log of `partition` in the directory `dir`, whose first record will have the offset
+/// `base`; it and its directory are durable when this returns.
+pub(crate) async fn create_at(
+    engine: &Engine,
+    (partition, dir): (TopicPartition, PathBuf),
+    topic_id: Uuid,
+    config: LogConfig,
+    base: Offset,
+) -> Result<Log, StorageError> {
+    let core = engine.core();
+    core.create_dir_all(&dir).await?;
+    let id = layout::encode_topic_id(topic_id);
+    core.replace(&dir.join(layout::PARTITION_FILE), id.as_bytes())
+        .await?;
+    let active = Rc::new(begin_empty(engine, &dir, base).await?);
+    core.sync_dir(engine.dir()).await?;
+    let segments = BTreeMap::from([(active.base, Rc::clone(&active))]);
+    let state = LogState::new(config, segments, base, &active);
+    Ok(Log::new(engine, partition, dir, state))
 }
 
 /// An empty active segment, durable with its directory entry.

@@ -12,10 +12,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base::TopicPartition;
 use reactor::{Core, IoErrorKind, OpenMode, Signal, first};
 
 use crate::engine::Engine;
 use crate::error::StorageError;
+use crate::layout;
 
 /// How much a file is cut at a time.
 const STEP_BYTES: u64 = 32 << 20;
@@ -45,6 +47,30 @@ impl Engine {
         if !discarded.running.replace(true) {
             self.core().spawn(drain(self.clone()));
         }
+    }
+
+    /// Removes a directory that belongs to no log, whose name says so, in the background.
+    pub(crate) fn remove_dir_in_background(&self, dir: PathBuf) {
+        let core = self.core().clone();
+        self.core().spawn(async move {
+            // What is left is removed at the next start.
+            drop(remove_dir_slowly(&core, &dir).await);
+        });
+    }
+
+    /// Removes the log of `partition` in this directory, which another one has taken the place
+    /// of. Its name is gone when this returns; its bytes go in the background.
+    ///
+    /// # Errors
+    /// When the device refuses.
+    pub async fn remove_duplicate(&self, partition: &TopicPartition) -> Result<(), StorageError> {
+        let tag = self.core().entropy();
+        let place = self.dir().join(partition.to_string());
+        let away = self.dir().join(layout::deleted_dir_name(partition, tag));
+        self.core().rename(&place, &away).await?;
+        self.core().sync_dir(self.dir()).await?;
+        self.remove_dir_in_background(away);
+        Ok(())
     }
 
     /// Lets nothing wait any more: the room is needed.

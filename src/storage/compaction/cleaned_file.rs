@@ -5,8 +5,9 @@
 use std::path::{Path, PathBuf};
 
 use base::BLOCK_SIZE;
-use reactor::{Buffer, Core, File, IoErrorKind, OpenMode};
+use reactor::{Buffer, File, IoErrorKind, OpenMode};
 
+use crate::engine::Engine;
 use crate::error::StorageError;
 
 /// How much the file is made larger at a time.
@@ -14,7 +15,7 @@ const STEP_BYTES: u64 = 4 << 20;
 
 /// See the module's head.
 pub(crate) struct CleanedFile {
-    core: Core,
+    engine: Engine,
     path: PathBuf,
     file: File,
     buffer: Buffer,
@@ -26,18 +27,19 @@ pub(crate) struct CleanedFile {
 impl CleanedFile {
     /// Begins the file, and takes `buffer_bytes` of the logs' memory for it.
     pub(crate) async fn create(
-        core: &Core,
+        engine: &Engine,
         path: &Path,
         buffer_bytes: usize,
     ) -> Result<Self, StorageError> {
+        let core = engine.core();
         match core.remove_file(path).await {
             Err(error) if error.kind != IoErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
         let file = core.open(path, OpenMode::CreateNew).await?;
-        let buffer = core.chunks().take(buffer_bytes).await;
+        let buffer = engine.chunks().take(buffer_bytes).await;
         Ok(Self {
-            core: core.clone(),
+            engine: engine.clone(),
             path: path.to_path_buf(),
             file,
             buffer,
@@ -81,7 +83,7 @@ impl CleanedFile {
         self.file.write_blocks(blocks, self.position).await?;
         self.position += len as u64;
         let capacity = self.buffer.capacity();
-        self.buffer = self.core.chunks().take(capacity).await;
+        self.buffer = self.engine.chunks().take(capacity).await;
         Ok(())
     }
 
@@ -99,7 +101,7 @@ impl CleanedFile {
     /// Removes the file: it is not needed, or cannot be finished.
     pub(crate) async fn abandon(self) {
         let path = self.path.clone();
-        let core = self.core.clone();
+        let core = self.engine.core().clone();
         drop(self);
         // What is left is removed at the next start.
         drop(core.remove_file(&path).await);

@@ -292,11 +292,8 @@ impl Run<'_> {
         let engine = self.log.engine().clone();
         let path = first.path(FileKind::Log);
         let cleaned_path = layout::with_suffix(&path, layout::CLEANED_SUFFIX);
-        let buffer_bytes = buffer_bytes(
-            self.rules.limits.buffer_bytes,
-            engine.core().chunks().limit(),
-        );
-        let mut file = CleanedFile::create(engine.core(), &cleaned_path, buffer_bytes).await?;
+        let buffer_bytes = buffer_bytes(self.rules.limits.buffer_bytes, engine.chunks().limit());
+        let mut file = CleanedFile::create(&engine, &cleaned_path, buffer_bytes).await?;
         let written = self.write_group(group, judge, &mut file).await;
         let (indexes, is_same) = match written {
             Ok(written) => written,

@@ -6,6 +6,7 @@ mod crashes;
 mod damage;
 mod faults;
 mod full_disk;
+mod future;
 mod idle;
 mod kernel;
 mod model;
