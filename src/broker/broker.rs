@@ -11,14 +11,15 @@ use metadata::Image;
 use metrics::Sources;
 use partition::Partition;
 use reactor::{Core, Gone, Sender, Signal};
-use storage::Engine;
+use storage::{Engine, StorageError};
 
 use crate::client_metrics::ClientMetrics;
 use crate::controller::Controller;
+use crate::dirs::FoundLogs;
 use crate::errand::Errand;
 use crate::groups::GroupHosts;
 use crate::hosted::{Hosted, Unavailable};
-use crate::hosting::FoundLogs;
+use crate::moves::Moves;
 use crate::ownership::PartitionId;
 use crate::producer_ids::ProducerIds;
 use crate::progress::Progress;
@@ -36,12 +37,17 @@ pub(crate) struct Shared {
     /// As started; dynamic values are laid over it whenever the image changes them.
     pub(crate) config_at_start: Arc<BrokerConfig>,
     pub(crate) config: RefCell<Arc<BrokerConfig>>,
-    /// What the data directory held when the node started.
+    /// What the data directories held when the node started.
     pub(crate) found: RefCell<Arc<FoundLogs>>,
     pub(crate) image: RefCell<Arc<Image>>,
     pub(crate) image_changed: Signal,
     pub(crate) hosted: Hosted,
-    pub(crate) engine: Engine,
+    /// One per directory; see `dirs.rs`.
+    pub(crate) engines: Vec<Engine>,
+    pub(crate) moves: Moves,
+    /// On core 0: directories that failed and were not seen to yet.
+    pub(crate) failures: RefCell<Vec<(usize, StorageError)>>,
+    pub(crate) failed: Signal,
     /// On core 0 alone.
     pub(crate) controller: RefCell<Option<Controller>>,
     pub(crate) producer_ids: ProducerIds,

@@ -1,14 +1,14 @@
 //! What a core does for its partitions when nobody asks: retention, compaction, and forgetting
 //! producers.
 //!
-//! Invariants: one partition at a time, so that the background never has more than one hand on the
+//! Invariants: one partition of a directory at a time, so that the background never has more than one hand on the
 //! device; a partition whose duty fails is told of and tried again, the others do not wait for it.
 
 use std::time::Duration;
 
 use base::{Timestamp, usize_from_u32};
 use partition::Partition;
-use storage::{CompactionLimits, CompactionNeed, DiskBounds, DiskLevel, StorageError};
+use storage::{CompactionLimits, CompactionNeed, DiskBounds, DiskLevel, Engine, StorageError};
 
 use crate::broker::Broker;
 
@@ -28,22 +28,25 @@ impl Broker {
         let broker = self.clone();
         self.core()
             .spawn(async move { broker.tell_ends_for_ever().await });
-        let broker = self.clone();
-        self.core()
-            .spawn(async move { broker.retain_for_ever().await });
-        let broker = self.clone();
-        self.core()
-            .spawn(async move { broker.compact_for_ever().await });
+        // Each directory has its own, so that a slow one holds up no other.
+        for engine in self.partition_engines() {
+            let (broker, dir) = (self.clone(), engine.clone());
+            self.core()
+                .spawn(async move { broker.retain_for_ever(dir).await });
+            let (broker, dir) = (self.clone(), engine.clone());
+            self.core()
+                .spawn(async move { broker.compact_for_ever(dir).await });
+        }
     }
 
-    async fn retain_for_ever(self) {
+    async fn retain_for_ever(self, dir: Engine) {
         let mut wait = Duration::from_millis(self.config().storage.task_delay_ms);
         let mut checked = self.core().now();
         let mut expired = self.core().wall();
         let mut level = DiskLevel::Ample;
         loop {
             let interval = self.config().storage.retention_check_interval_ms;
-            let interval = match self.watch_disk(&mut level) {
+            let interval = match self.watch_disk(&dir, &mut level) {
                 DiskLevel::Ample => Duration::from_millis(interval),
                 DiskLevel::Low | DiskLevel::Full => PRESSED_INTERVAL.min(wait),
             };
@@ -56,18 +59,17 @@ impl Broker {
                 }
                 continue;
             }
-            self.retain_all().await;
+            self.retain_all(&dir).await;
             let progress = &self.shared.progress;
             progress.retained.set(Some(self.core().wall()));
-            self.expire_producers(&mut expired);
+            self.expire_producers(&dir, &mut expired);
             checked = self.core().now();
             wait = Duration::from_millis(self.config().storage.retention_check_interval_ms);
         }
     }
 
     /// Tells the engine how much room is to be kept, and people when there is little.
-    fn watch_disk(&self, known: &mut DiskLevel) -> DiskLevel {
-        let engine = &self.shared.engine;
+    fn watch_disk(&self, engine: &Engine, known: &mut DiskLevel) -> DiskLevel {
         let storage = &self.config().storage;
         engine.set_disk_bounds(DiskBounds {
             soft_free: storage.disk_soft_free_bytes,
@@ -97,8 +99,8 @@ impl Broker {
     }
 
     /// Looks at each partition once.
-    async fn retain_all(&self) {
-        for partition in self.shared.hosted.serving() {
+    async fn retain_all(&self, dir: &Engine) {
+        for partition in self.shared.hosted.serving_in(dir) {
             if self.is_stopping() {
                 return;
             }
@@ -119,14 +121,14 @@ impl Broker {
         }
     }
 
-    async fn compact_for_ever(self) {
+    async fn compact_for_ever(self, dir: Engine) {
         loop {
             let cleaner = self.config().storage.cleaner;
             let backoff = Duration::from_millis(cleaner.backoff_ms.max(1));
             self.core().sleep(backoff).await;
             while !self.is_stopping() && cleaner.is_enabled {
                 let limits = self.compaction_limits();
-                let Some((partition, need)) = self.filthiest(limits).await else {
+                let Some((partition, need)) = self.filthiest(&dir, limits).await else {
                     break;
                 };
                 if !self.compact(&partition, &need, limits).await {
@@ -139,24 +141,28 @@ impl Broker {
         }
     }
 
-    /// This core's share of what compaction may use.
+    /// What compaction of one directory may use on this core.
     fn compaction_limits(&self) -> CompactionLimits {
         let cleaner = self.config().storage.cleaner;
-        let cores = u64::from(self.cores());
+        let shares = u64::from(self.cores()) * self.partition_engines().len().max(1) as u64;
         CompactionLimits {
-            keys_bytes: cleaner.keys_bytes / cores,
+            keys_bytes: cleaner.keys_bytes / shares,
             keys_load_percent: cleaner.keys_load_percent,
             buffer_bytes: usize_from_u32(cleaner.buffer_bytes),
-            bytes_per_second: cleaner.bytes_per_second / cores,
+            bytes_per_second: cleaner.bytes_per_second / shares,
             batch_bytes_max: COMPACTED_BATCH_BYTES_MAX,
         }
     }
 
     /// The partition that is to be compacted next: one that is overdue, else the dirtiest.
-    async fn filthiest(&self, limits: CompactionLimits) -> Option<(Partition, CompactionNeed)> {
+    async fn filthiest(
+        &self,
+        dir: &Engine,
+        limits: CompactionLimits,
+    ) -> Option<(Partition, CompactionNeed)> {
         let mut best: Option<(Partition, CompactionNeed)> = None;
         let (mut dirty, mut ratio) = (0, 0.0_f64);
-        for partition in self.shared.hosted.serving() {
+        for partition in self.shared.hosted.serving_in(dir) {
             let need = match partition.compaction_need(limits).await {
                 Ok(Some(need)) => need,
                 Ok(None) => continue,
@@ -224,7 +230,7 @@ impl Broker {
         true
     }
 
-    fn expire_producers(&self, expired: &mut Timestamp) {
+    fn expire_producers(&self, dir: &Engine, expired: &mut Timestamp) {
         let now = self.core().wall();
         if now.0.saturating_sub(expired.0) < EXPIRY_INTERVAL_MS {
             return;
@@ -232,7 +238,7 @@ impl Broker {
         *expired = now;
         let expiration = self.config().storage.producer_id_expiration_ms;
         let expiration = i64::try_from(expiration).unwrap_or(i64::MAX);
-        for partition in self.shared.hosted.serving() {
+        for partition in self.shared.hosted.serving_in(dir) {
             partition.expire_producers(expiration);
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use partition::Partition;
+use storage::Engine;
 
 use crate::ownership::PartitionId;
 
@@ -92,6 +93,13 @@ impl Hosted {
             ("opening", opening),
             ("offline", offline),
         ]
+    }
+
+    /// The partitions that serve from the directory of `engine`.
+    pub(crate) fn serving_in(&self, engine: &Engine) -> Vec<Partition> {
+        let mut serving = self.serving();
+        serving.retain(|partition| partition.log().engine().dir() == engine.dir());
+        serving
     }
 
     /// The partitions that serve.

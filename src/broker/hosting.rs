@@ -1,31 +1,21 @@
 //! What a new image means for the partitions of one core: some are opened, some led anew, some
 //! removed.
 //!
-//! Invariant: a directory whose topic id is not the image's belongs to a topic that was deleted
-//! while this node was away, and is removed before one of the same name is made.
+//! Invariant: a partition whose log directory failed stays offline until the next start.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::{LeaderEpoch, PartitionIndex, TopicPartition};
+use base::{LeaderEpoch, PartitionIndex, TopicPartition, Uuid};
 use config::TopicConfig;
 use metadata::{Image, Resource, Topic};
-use partition::{OpenPartition, Partition};
+use partition::Partition;
 use reactor::reply;
-use storage::{FoundLog, Log, StorageError};
 
 use crate::broker::Broker;
 use crate::configs::defaults_differ;
 use crate::groups::OFFSETS_TOPIC;
 use crate::hosted::Hosting;
 use crate::ownership::PartitionId;
-
-/// What the data directory held when the node started.
-#[derive(Debug, Default)]
-pub(crate) struct FoundLogs {
-    pub(crate) clean: bool,
-    pub(crate) logs: BTreeMap<TopicPartition, FoundLog>,
-}
 
 impl Broker {
     /// Gives `image` to every core; returns when all of them serve it.
@@ -101,6 +91,9 @@ impl Broker {
                 continue;
             }
             if let Some(Hosting::Serving(partition)) = self.shared.hosted.remove(id) {
+                if self.shared.moves.is_held(id) {
+                    self.shared.moves.end(id).await;
+                }
                 match partition.remove().await {
                     Ok(()) => tracing::info!(partition = %partition.name(), "partition removed"),
                     Err(error) => {
@@ -128,9 +121,17 @@ impl Broker {
             }
             if let Ok(partition) = self.shared.hosted.find(id) {
                 partition.configure(config);
-                if described.leader_epoch > partition.leader_epoch() {
+                // A partition that is held takes over what it was told when it is let go.
+                if described.leader == Some(self.node_id())
+                    && described.leader_epoch > partition.leader_epoch()
+                    && !self.shared.moves.is_held(id)
+                {
                     opening.push(self.lead_in_background(partition, described.leader_epoch));
                 }
+                continue;
+            }
+            let assigned = described.directory_on(self.node_id()).unwrap_or_default();
+            if self.is_in_failed_dir(assigned) && self.shared.hosted.ids().contains(&id) {
                 continue;
             }
             self.shared.hosted.set(id, Hosting::Opening);
@@ -142,11 +143,17 @@ impl Broker {
             let broker = self.clone();
             let (config, epoch) = (config.clone(), described.leader_epoch);
             self.core().spawn(async move {
-                broker.open(id, name, config, epoch).await;
+                broker.open(id, name, config, (epoch, assigned)).await;
                 done.send(());
             });
             opening.push(opened);
         }
+    }
+
+    fn is_in_failed_dir(&self, dir: Uuid) -> bool {
+        let place = self.shared.found.borrow().place(dir);
+        let engine = place.and_then(|place| self.shared.engines.get(place));
+        engine.is_some_and(|engine| engine.offline().is_some())
     }
 
     fn lead_in_background(&self, partition: Partition, epoch: LeaderEpoch) -> reactor::Reply<()> {
@@ -165,9 +172,9 @@ impl Broker {
         id: PartitionId,
         name: TopicPartition,
         config: TopicConfig,
-        epoch: LeaderEpoch,
+        led: (LeaderEpoch, Uuid),
     ) {
-        let hosting = match self.open_partition(id, &name, &config, epoch).await {
+        let hosting = match self.open_partition(id, &name, &config, led).await {
             Ok(partition) => Hosting::Serving(partition),
             Err(error) => {
                 tracing::error!(partition = %name, %error, "partition offline");
@@ -175,37 +182,5 @@ impl Broker {
             }
         };
         self.shared.hosted.set(id, hosting);
-    }
-
-    async fn open_partition(
-        &self,
-        id: PartitionId,
-        name: &TopicPartition,
-        config: &TopicConfig,
-        epoch: LeaderEpoch,
-    ) -> Result<Partition, StorageError> {
-        let engine = &self.shared.engine;
-        let found = Arc::clone(&self.shared.found.borrow());
-        let mut log = found.logs.get(name).cloned();
-        if log.is_some() {
-            let on_disk = Log::topic_id(self.core(), engine.dir(), name).await?;
-            if on_disk != id.topic {
-                tracing::info!(partition = %name, "removing what a deleted topic left");
-                let stray = engine.dir().join(name.to_string());
-                self.core().remove_dir_all(&stray).await?;
-                self.core().sync_dir(engine.dir()).await?;
-                log = None;
-            }
-        }
-        let open = OpenPartition {
-            name: name.clone(),
-            topic_id: id.topic,
-            config: config.clone(),
-            found: log,
-            clean: found.clean,
-        };
-        let partition = Partition::open(engine, open).await?;
-        partition.lead(epoch).await?;
-        Ok(partition)
     }
 }

@@ -9,7 +9,9 @@
 //! - A partition lives on exactly one core, which every core can name without asking.
 //! - Errands of one core to another begin in the order they were sent.
 //! - Nobody is told of a decision that is not on the device.
-//! - After an orderly stop the data directory is marked clean, and only then.
+//! - After an orderly stop the data directories are marked clean, and only then.
+//! - What fails with a log directory is what lies in it (`dirs.rs`); a partition that moves to
+//!   another one is served from one of the two, as the metadata says (`moves.rs`).
 //!
 //! Start reading at `node.rs`, then `broker.rs`, `errand.rs` and `controller.rs`.
 
@@ -19,6 +21,8 @@ mod broker;
 mod client_metrics;
 mod configs;
 mod controller;
+mod data_dirs;
+mod dirs;
 mod duties;
 mod errand;
 mod groups;
@@ -28,7 +32,9 @@ mod hosts;
 mod lag;
 mod log_dirs;
 mod metadata_log;
+mod moves;
 mod node;
+mod opening;
 mod otlp;
 mod ownership;
 mod producer_ids;
@@ -48,7 +54,8 @@ pub use coordinator;
 pub use errand::Errand;
 pub use hosted::Unavailable;
 pub use lag::{Bounds, GroupLag, PartitionLag};
-pub use log_dirs::LogDir;
+pub use log_dirs::{LogDir, StoredLog};
+pub use moves::MoveRefusal;
 pub use node::{Node, NodeError, NodePlan};
 pub use otlp::{Malformed, Point, PointKind, Pushed, read_metrics};
 pub use ownership::PartitionId;

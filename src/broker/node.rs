@@ -8,7 +8,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,11 +25,13 @@ use storage::{DataDir, Engine, LogCheckpoint, Planted, StorageError};
 use crate::broker::{Broker, Shared};
 use crate::client_metrics::ClientMetrics;
 use crate::controller::{Controller, ControllerError};
+use crate::data_dirs::Opening;
+use crate::dirs::{self, FoundDir, FoundLogs, Opened};
 use crate::errand::Errand;
 use crate::groups::GroupHosts;
 use crate::hosted::Hosted;
-use crate::hosting::FoundLogs;
 use crate::metadata_log::MetadataLog;
+use crate::moves::Moves;
 use crate::producer_ids::ProducerIds;
 use crate::progress::Progress;
 
@@ -112,35 +113,24 @@ impl NodePlan {
     pub fn cores(&self) -> u16 {
         self.cores
     }
-
-    /// The data directory.
-    ///
-    /// # Errors
-    /// When several are configured.
-    fn data_dir(&self) -> Result<PathBuf, NodeError> {
-        match self.config.storage.log_dirs.as_slice() {
-            [one] => Ok(PathBuf::from(one)),
-            several => Err(NodeError::Unsupported(format!(
-                "log.dirs names {} directories; this release keeps its data in one, so name one",
-                several.len()
-            ))),
-        }
-    }
 }
 
 /// A running node, as core 0 holds it.
 pub struct Node {
     broker: Broker,
-    data_dir: Rc<DataDir>,
+    /// In the order of the engines.
+    data_dirs: Rc<Vec<Opened>>,
+    cluster_id: String,
+    failure: Rc<RefCell<Option<StorageError>>>,
+    failed: Signal,
 }
 
 impl Broker {
-    /// Starts this core's part: its engine, and its ear for errands. Nothing is served yet.
-    ///
-    /// # Errors
-    /// When the configuration asks for what this release does not do.
-    pub fn start(core: &Core, plan: &NodePlan) -> Result<Self, NodeError> {
-        let engine = Engine::start(core, &plan.data_dir()?, plan.planted);
+    /// Starts this core's part: its engines, and its ear for errands. Nothing is served yet.
+    #[must_use]
+    pub fn start(core: &Core, plan: &NodePlan) -> Self {
+        let paths = dirs::paths(&plan.config.storage);
+        let engines = dirs::start_engines(core, &paths, plan.planted);
         let broker = Self {
             shared: Rc::new(Shared {
                 core: core.clone(),
@@ -152,7 +142,10 @@ impl Broker {
                 image: RefCell::new(Arc::new(Image::new("-"))),
                 image_changed: Signal::new(),
                 hosted: Hosted::default(),
-                engine,
+                engines,
+                moves: Moves::default(),
+                failures: RefCell::default(),
+                failed: Signal::new(),
                 controller: RefCell::new(None),
                 producer_ids: ProducerIds::default(),
                 client_metrics: ClientMetrics::default(),
@@ -167,7 +160,8 @@ impl Broker {
         core.spawn(async move { running.run_errands(receiver).await });
         broker.start_duties();
         broker.start_scrub();
-        Ok(broker)
+        broker.watch_engines();
+        broker
     }
 
     async fn run_errands(self, mut errands: Receiver<Errand>) {
@@ -183,9 +177,10 @@ impl Broker {
         }
     }
 
-    /// What is to be remembered of this core's logs.
-    fn checkpoints(&self) -> BTreeMap<TopicPartition, LogCheckpoint> {
-        self.shared.engine.checkpoints()
+    /// What is to be remembered of this core's logs, by directory.
+    fn checkpoints(&self) -> Vec<Checkpoints> {
+        let engines = self.shared.engines.iter();
+        engines.map(Engine::checkpoints).collect()
     }
 
     /// Closes this core's partitions: what was appended is on the device, the active segments are
@@ -235,44 +230,94 @@ impl Node {
             .cluster_id
             .clone()
             .unwrap_or_else(|| Uuid::random(&mut random).to_string());
-        let path = plan.data_dir()?;
-        let data_dir = DataDir::open(&core, &path, broker.node_id(), &cluster_id).await?;
-        let data_dir = Rc::new(data_dir);
-        let found = FoundLogs {
-            clean: data_dir.was_clean(),
-            logs: data_dir
-                .logs()
-                .iter()
-                .map(|log| (log.partition.clone(), log.clone()))
-                .collect(),
-        };
-        broker.share_found(Arc::new(found)).await;
-        let controller = start_controller(broker, &data_dir, &mut random).await?;
+        let opening = Opening::new(broker, plan, cluster_id);
+        let data_dirs = Rc::new(opening.open().await?);
+        broker.share_found(&data_dirs).await;
+        let metadata_dir = metadata_dir(&data_dirs, plan)?;
+        let controller = start_controller(broker, &metadata_dir, &mut random).await?;
         *broker.shared.controller.borrow_mut() = Some(controller.clone());
         bootstrap(broker, &controller, plan).await?;
-        register(broker, &controller, plan, &data_dir, &mut random).await?;
+        let cluster_id = metadata_dir.identity().cluster_id.clone();
+        register(broker, &controller, plan, &cluster_id, &mut random).await?;
         let node = Self {
             broker: broker.clone(),
-            data_dir,
+            data_dirs,
+            cluster_id,
+            failure: Rc::default(),
+            failed: Signal::new(),
         };
         node.remove_strays().await?;
-        node.checkpoint_for_ever(Duration::from_millis(
-            plan.config.storage.flush_checkpoint_interval_ms,
-        ));
+        let interval = plan.config.storage.flush_checkpoint_interval_ms;
+        node.checkpoint_for_ever(Duration::from_millis(interval));
+        node.watch_dirs();
+        node.go_on_with_moves().await;
         Ok(node)
     }
 
-    /// The id of the cluster that the directory belongs to.
+    /// The id of the cluster that the directories belong to.
     #[must_use]
     pub fn cluster_id(&self) -> &str {
-        &self.data_dir.identity().cluster_id
+        &self.cluster_id
+    }
+
+    /// Waits until the node cannot go on; why that is.
+    pub async fn wait_failed(&self) -> NodeError {
+        loop {
+            let failed = self.failed.wait();
+            if let Some(error) = &*self.failure.borrow() {
+                return NodeError::Storage(error.clone());
+            }
+            failed.await;
+        }
+    }
+
+    /// Sees to directories that fail, and to those that are to be cordoned.
+    fn watch_dirs(&self) {
+        let (broker, failure) = (self.broker.clone(), Rc::clone(&self.failure));
+        let failed = self.failed.clone();
+        self.broker.core().spawn(async move {
+            let error = broker.handle_failures().await;
+            *failure.borrow_mut() = Some(error);
+            failed.notify();
+        });
+        let broker = self.broker.clone();
+        self.broker.core().spawn(async move {
+            while !broker.is_stopping() {
+                let changed = broker.shared.image_changed.wait();
+                broker.tell_cordoned().await;
+                changed.await;
+            }
+        });
+    }
+
+    /// Begins the moves anew that were under way when the node stopped.
+    async fn go_on_with_moves(&self) {
+        let found = Arc::clone(&self.broker.shared.found.borrow());
+        for (engine, dir) in self.broker.partition_engines().iter().zip(&found.dirs) {
+            let path = engine.dir().display().to_string();
+            for name in &dir.futures {
+                let begun = self
+                    .broker
+                    .move_partition(&name.topic, name.partition, &path);
+                if let Err(refusal) = begun.await {
+                    tracing::info!(partition = %name, ?refusal, "its move is given up");
+                }
+            }
+        }
     }
 
     /// Removes the directories of topics that were deleted while the node was away.
     async fn remove_strays(&self) -> Result<(), NodeError> {
+        for data_dir in self.data_dirs.iter().flatten() {
+            self.remove_strays_in(data_dir).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_strays_in(&self, data_dir: &DataDir) -> Result<(), NodeError> {
         let image = self.broker.image();
         let metadata = crate::metadata_log::partition();
-        for found in self.data_dir.logs() {
+        for found in data_dir.logs() {
             let name = &found.partition;
             let topic = image.topic(&name.topic);
             let known = topic.is_some_and(|topic| topic.partition(name.partition).is_some());
@@ -280,67 +325,102 @@ impl Node {
                 continue;
             }
             tracing::info!(partition = %name, "removing what a deleted topic left");
-            let path = self.data_dir.path().join(name.to_string());
+            let path = data_dir.path().join(name.to_string());
             let removed = self.broker.core().remove_dir_all(&path).await;
             removed.map_err(StorageError::from)?;
         }
         Ok(())
     }
 
+    /// One task per directory, so that a slow one holds up no other.
     fn checkpoint_for_ever(&self, interval: Duration) {
-        let (broker, data_dir) = (self.broker.clone(), Rc::downgrade(&self.data_dir));
-        self.broker.core().spawn(async move {
-            loop {
-                broker.core().sleep(interval).await;
-                let Some(data_dir) = data_dir.upgrade() else {
-                    return;
-                };
-                if broker.is_stopping() {
-                    return;
+        for place in 0..self.data_dirs.len() {
+            let (broker, data_dirs) = (self.broker.clone(), Rc::downgrade(&self.data_dirs));
+            self.broker.core().spawn(async move {
+                loop {
+                    broker.core().sleep(interval).await;
+                    let Some(data_dirs) = data_dirs.upgrade() else {
+                        return;
+                    };
+                    let Some(Ok(data_dir)) = data_dirs.get(place) else {
+                        return;
+                    };
+                    if broker.is_stopping() || !broker.engine_works(place) {
+                        return;
+                    }
+                    if let Err(error) = checkpoint(&broker, place, data_dir).await {
+                        tracing::warn!(%error, "checkpoints not written; a restart reads more");
+                    }
                 }
-                if let Err(error) = checkpoint(&broker, &data_dir).await {
-                    tracing::warn!(%error, "checkpoints not written; a restart reads more");
-                }
-            }
-        });
+            });
+        }
     }
 
     /// Stops in order: nothing is acknowledged any more, everything acknowledged is on the device
-    /// and written down, and the directory is marked clean.
+    /// and written down, and the directories that work are marked clean.
     ///
     /// # Errors
-    /// When the device refuses; then the next start recovers as after a crash.
+    /// When the device of the metadata log refuses, or no other works; then the next start recovers
+    /// as after a crash.
     pub async fn stop(self) -> Result<(), NodeError> {
         let broker = &self.broker;
-        let mut points = BTreeMap::new();
+        let mut points: Vec<Checkpoints> = vec![Checkpoints::new(); self.data_dirs.len()];
         for core in 0..broker.cores() {
             let closed = broker.on_core(CoreId(core), |broker| {
                 let broker = broker.clone();
                 async move {
                     let points = broker.checkpoints();
                     broker.close_partitions().await;
-                    (points, broker.shared.engine.offline())
+                    let engines = broker.shared.engines.iter();
+                    let offline: Vec<_> = engines.map(Engine::offline).collect();
+                    (points, offline)
                 }
             });
-            if let Ok((logs, offline)) = closed.await {
-                if let Some(error) = offline {
-                    return Err(error.into());
-                }
-                points.extend(logs);
+            let Ok((logs, offline)) = closed.await else {
+                continue;
+            };
+            for (all, own) in points.iter_mut().zip(logs) {
+                all.extend(own);
             }
+            // A directory that failed while the node stopped is not a clean one on any core.
+            for (engine, error) in broker.shared.engines.iter().zip(offline) {
+                if let Some(error) = error {
+                    engine.go_offline(error);
+                }
+            }
+        }
+        let mut engines = broker.partition_engines().iter();
+        if engines.all(|engine| engine.offline().is_some())
+            && let Some(error) = broker.partition_engines().first().and_then(Engine::offline)
+        {
+            return Err(error.into());
         }
         let controller = broker.shared.controller.borrow().clone();
         if let Some(controller) = controller {
             controller.stop().await?;
         }
-        self.data_dir.write_checkpoints(&points).await?;
-        self.data_dir.mark_clean().await?;
+        for (place, logs) in points.iter().enumerate() {
+            let data_dir = self.data_dirs.get(place);
+            let Some(Ok(data_dir)) = data_dir.filter(|_| broker.engine_works(place)) else {
+                continue;
+            };
+            data_dir.write_checkpoints(logs).await?;
+            data_dir.mark_clean().await?;
+        }
         Ok(())
     }
 }
 
 impl Broker {
-    async fn share_found(&self, found: Arc<FoundLogs>) {
+    /// Tells every core what the directories held; those that could not be opened are offline.
+    async fn share_found(&self, data_dirs: &[Opened]) {
+        let dirs = data_dirs.iter().map(|opened| match opened {
+            Ok(dir) => FoundDir::new(dir),
+            Err(_) => FoundDir::default(),
+        });
+        let found = Arc::new(FoundLogs {
+            dirs: dirs.collect(),
+        });
         for core in 0..self.cores() {
             let found = Arc::clone(&found);
             let shared = self.on_core(CoreId(core), move |broker| {
@@ -350,19 +430,39 @@ impl Broker {
             // A core that is gone opens no logs.
             let _ = shared.await;
         }
+        for (place, opened) in data_dirs.iter().enumerate() {
+            if let Err(error) = opened {
+                tracing::error!(%error, "log directory offline; its partitions are");
+                self.take_offline(place, error).await;
+            }
+        }
     }
 }
 
-/// Writes down what is durable on all cores.
-async fn checkpoint(broker: &Broker, data_dir: &DataDir) -> Result<(), StorageError> {
-    let mut points = BTreeMap::new();
+/// What is to be remembered of the logs of one directory.
+type Checkpoints = BTreeMap<TopicPartition, LogCheckpoint>;
+
+/// Writes down what is durable on all cores in one directory.
+async fn checkpoint(broker: &Broker, place: usize, dir: &DataDir) -> Result<(), StorageError> {
+    let mut points = Checkpoints::new();
     for core in 0..broker.cores() {
-        let logs = broker.on_core(CoreId(core), |broker| {
-            std::future::ready(broker.checkpoints())
+        let logs = broker.on_core(CoreId(core), move |broker| {
+            let engine = broker.shared.engines.get(place);
+            std::future::ready(engine.map(Engine::checkpoints).unwrap_or_default())
         });
         points.extend(logs.await.unwrap_or_default());
     }
-    data_dir.write_checkpoints(&points).await
+    dir.write_checkpoints(&points).await
+}
+
+fn metadata_dir(data_dirs: &[Opened], plan: &NodePlan) -> Result<Rc<DataDir>, NodeError> {
+    match data_dirs.get(dirs::metadata_place(&plan.config.storage)) {
+        Some(Ok(dir)) => Ok(Rc::clone(dir)),
+        Some(Err(error)) => Err(error.clone().into()),
+        None => Err(NodeError::Unsupported(
+            "no directory for metadata".to_owned(),
+        )),
+    }
 }
 
 async fn start_controller(
@@ -371,7 +471,7 @@ async fn start_controller(
     random: &mut Random,
 ) -> Result<Controller, NodeError> {
     let node_id = broker.node_id();
-    let found = MetadataLog::open(&broker.shared.engine, data_dir, node_id).await?;
+    let found = MetadataLog::open(broker.metadata_engine(), data_dir, node_id).await?;
     let options = Options::new(node_id, vec![node_id], random.next_u64());
     let recovered = Recovered {
         state: found.state,
@@ -435,7 +535,7 @@ async fn register(
     broker: &Broker,
     controller: &Controller,
     plan: &NodePlan,
-    data_dir: &DataDir,
+    cluster_id: &str,
     random: &mut Random,
 ) -> Result<(), NodeError> {
     let features = FEATURES
@@ -452,12 +552,12 @@ async fn register(
         .collect();
     let registration = Registration {
         id: broker.node_id(),
-        cluster_id: data_dir.identity().cluster_id.clone(),
+        cluster_id: cluster_id.to_owned(),
         incarnation_id: Uuid::random(random),
         endpoints: endpoints(&plan.config),
         features,
         rack: plan.config.node.rack.clone(),
-        log_dirs: vec![data_dir.identity().directory_id],
+        log_dirs: broker.online_dirs(),
     };
     let id = registration.id;
     let outcome = controller
@@ -470,6 +570,8 @@ async fn register(
         })
         .await?;
     outcome.map_err(ControllerError::Refused)?;
+    // Before anything is led: who leads depends on where it lies.
+    broker.tell_assignments().await?;
     let outcome = controller
         .decide(broker, move |image, _random| {
             match decide::unfence_broker(image, id) {

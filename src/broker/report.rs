@@ -25,11 +25,12 @@ impl Broker {
         &self.shared.sources
     }
 
-    /// Why some core of this node cannot write any more, once that is so.
+    /// Why this node cannot write any more, once that is so: all of its directories are offline, or
+    /// that of the metadata log.
     pub async fn offline(&self) -> Option<StorageError> {
         for core in 0..self.cores() {
             let asked = self.on_core(CoreId(core), |broker| {
-                std::future::ready(broker.shared.engine.offline())
+                std::future::ready(broker.out_of_dirs())
             });
             if let Ok(Some(error)) = asked.await {
                 return Some(error);
@@ -57,11 +58,13 @@ impl Broker {
     }
 
     async fn report_volume(&self, page: &mut Page) {
-        let dir = self.shared.engine.dir();
-        let labels = Labels::of("dir", dir.display());
-        if let Ok(space) = self.core().space(dir).await {
-            page.size(&names::LOG_DIR_FREE, labels.clone(), space.free);
-            page.size(&names::LOG_DIR_TOTAL, labels, space.total);
+        for engine in &self.shared.engines {
+            let dir = engine.dir();
+            let labels = Labels::of("dir", dir.display());
+            if let Ok(space) = self.core().space(dir).await {
+                page.size(&names::LOG_DIR_FREE, labels.clone(), space.free);
+                page.size(&names::LOG_DIR_TOTAL, labels, space.total);
+            }
         }
     }
 
@@ -81,19 +84,27 @@ impl Broker {
         let own = self.shared.links.get(usize::from(self.core().id().0));
         let waiting = own.map_or(0, reactor::Sender::waiting);
         page.size(&names::MAILBOX_WAITING, core.clone(), waiting as u64);
+        let frames = self.core().frames();
+        let chunks = self.shared.engines.iter().map(storage::Engine::chunks);
+        let chunks = chunks.fold((0, 0), |sum, pool| {
+            (sum.0 + pool.used(), sum.1 + pool.limit())
+        });
         let pools = [
-            ("frames", self.core().frames()),
-            ("chunks", self.core().chunks()),
+            ("frames", (frames.used(), frames.limit())),
+            ("chunks", chunks),
         ];
-        for (usage, pool) in pools {
+        for (usage, (used, limit)) in pools {
             let labels = core.clone().and("use", usage);
-            page.size(&names::MEMORY, labels.clone(), pool.used() as u64);
-            page.size(&names::MEMORY_LIMIT, labels, pool.limit() as u64);
+            page.size(&names::MEMORY, labels.clone(), used as u64);
+            page.size(&names::MEMORY_LIMIT, labels, limit as u64);
         }
     }
 
     fn report_storage(&self, page: &mut Page, core: &Labels) {
-        let engine = &self.shared.engine;
+        // The engines of a core count together.
+        let Some(engine) = self.shared.engines.first() else {
+            return;
+        };
         let counters = engine.counters();
         let reading = counters.flush_duration.reading();
         page.durations(&names::FLUSH_DURATION, core.clone(), reading);
@@ -123,9 +134,11 @@ impl Broker {
             page.count(family, core.clone(), count);
         }
         self.shared.progress.report(page, core);
-        let is_offline = engine.offline().is_some();
-        let labels = core.clone().and("dir", engine.dir().display());
-        page.whole(&names::LOG_DIR_OFFLINE, labels, i64::from(is_offline));
+        for engine in &self.shared.engines {
+            let is_offline = engine.offline().is_some();
+            let labels = core.clone().and("dir", engine.dir().display());
+            page.whole(&names::LOG_DIR_OFFLINE, labels, i64::from(is_offline));
+        }
     }
 
     async fn report_partitions(&self, page: &mut Page, core: &Labels) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use base::{Random, usize_from_u64};
 use partition::Partition;
 use reactor::First;
-use storage::ScrubReport;
+use storage::{Engine, ScrubReport};
 
 use crate::broker::Broker;
 
@@ -23,18 +23,20 @@ const TELL_INTERVAL: Duration = Duration::from_secs(5);
 impl Broker {
     /// Begins this core's search for damage.
     pub(crate) fn start_scrub(&self) {
-        let broker = self.clone();
-        self.core()
-            .spawn(async move { broker.tell_damage_for_ever().await });
+        for engine in &self.shared.engines {
+            let (broker, dir) = (self.clone(), engine.clone());
+            self.core()
+                .spawn(async move { broker.tell_damage_for_ever(dir).await });
+        }
         let broker = self.clone();
         self.core()
             .spawn(async move { broker.scrub_for_ever().await });
     }
 
     /// Tells people what readers and the scrub have found.
-    async fn tell_damage_for_ever(self) {
+    async fn tell_damage_for_ever(self, dir: Engine) {
         loop {
-            let found = self.shared.engine.damage_found();
+            let found = dir.damage_found();
             let found = reactor::first(found, self.core().sleep(WATCH_INTERVAL)).await;
             if self.is_stopping() {
                 return;

@@ -227,6 +227,8 @@ async fn dirs(
     for dir in &mut all {
         dir.topics
             .retain(|name, _| topic.is_none_or(|topic| topic == name));
+        dir.arriving
+            .retain(|(name, _, _)| topic.is_none_or(|topic| topic == name));
     }
     if json {
         for dir in &all {
@@ -237,6 +239,10 @@ async fn dirs(
     let mut text = volumes(&all).render();
     text.push('\n');
     text.push_str(&sizes(&all, topic.is_some()).render());
+    if all.iter().any(|dir| !dir.arriving.is_empty()) {
+        text.push('\n');
+        text.push_str(&arriving(&all).render());
+    }
     output::print(text.as_bytes()).map(|_| ())
 }
 
@@ -246,6 +252,10 @@ fn dir_json(dir: &LogDir) -> serde_json::Value {
         let sizes = partitions.map(|(index, bytes)| json!({ "partition": index, "bytes": bytes }));
         json!({ "topic": name, "partitions": sizes.collect::<Vec<_>>() })
     });
+    let arriving = dir
+        .arriving
+        .iter()
+        .map(|(topic, index, lag)| json!({ "topic": topic, "partition": index, "lag": lag }));
     json!({
         "broker": dir.node.0,
         "path": dir.path,
@@ -253,7 +263,31 @@ fn dir_json(dir: &LogDir) -> serde_json::Value {
         "total_bytes": dir.total_bytes,
         "usable_bytes": dir.usable_bytes,
         "topics": topics.collect::<Vec<_>>(),
+        "arriving": arriving.collect::<Vec<_>>(),
     })
+}
+
+/// The partitions on their way to another directory.
+fn arriving(all: &[LogDir]) -> Table {
+    let mut table = Table::new(&[
+        "moving topic",
+        "partition",
+        "broker",
+        "to",
+        "offsets missing",
+    ]);
+    for dir in all {
+        for (topic, index, lag) in &dir.arriving {
+            table.row([
+                topic.clone(),
+                index.to_string(),
+                dir.node.to_string(),
+                dir.path.clone(),
+                lag.to_string(),
+            ]);
+        }
+    }
+    table
 }
 
 fn volumes(all: &[LogDir]) -> Table {
@@ -274,7 +308,7 @@ fn volumes(all: &[LogDir]) -> Table {
 }
 
 fn sizes(all: &[LogDir], by_partition: bool) -> Table {
-    let mut table = Table::new(&["topic", "partition", "broker", "bytes"]);
+    let mut table = Table::new(&["topic", "partition", "broker", "bytes", "directory"]);
     for dir in all {
         for (topic, sizes) in &dir.topics {
             if by_partition {
@@ -285,12 +319,19 @@ fn sizes(all: &[LogDir], by_partition: bool) -> Table {
                         index,
                         dir.node.to_string(),
                         bytes.to_string(),
+                        dir.path.clone(),
                     ]);
                 }
             } else {
                 let bytes: i64 = sizes.values().sum();
                 let all = format!("all {}", sizes.len());
-                table.row([topic.clone(), all, dir.node.to_string(), bytes.to_string()]);
+                table.row([
+                    topic.clone(),
+                    all,
+                    dir.node.to_string(),
+                    bytes.to_string(),
+                    dir.path.clone(),
+                ]);
             }
         }
     }

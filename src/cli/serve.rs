@@ -16,7 +16,7 @@ use broker::{Broker, Node, NodePlan};
 use clap::Args;
 use config::{BrokerConfig, Inputs, Listener, LogFormat, SecurityProtocol};
 use console::Admin;
-use reactor::{Core, Mesh, Receiver, Replier, Sender, reply};
+use reactor::{Core, First, Mesh, Receiver, Replier, Sender, first, reply};
 use server::{Server, ServerLimits, Shared};
 
 use super::failure::{Failure, Kind};
@@ -223,7 +223,7 @@ async fn lead(
     orders: &Mesh<Order>,
     mut stop: Receiver<()>,
 ) -> Result<(), String> {
-    let broker = Broker::start(core, plan).map_err(|error| error.to_string())?;
+    let broker = Broker::start(core, plan);
     let node = Node::start(&broker, plan)
         .await
         .map_err(|error| error.to_string())?;
@@ -241,8 +241,11 @@ async fn lead(
     let (admin, admin_addresses) = Admin::start(&broker, &plan.config.admin.listeners).await;
     announce(plan, &node, &addresses, &admin_addresses);
     // Nothing means that the signal thread is gone, which ends with the process.
-    let _ = stop.recv().await;
-    tracing::info!("stopping");
+    match first(stop.recv(), node.wait_failed()).await {
+        First::Left(_) => tracing::info!("stopping"),
+        // What is acknowledged is on the devices, and nothing more can be.
+        First::Right(error) => return Err(error.to_string()),
+    }
     drop(admin);
     let mut closing = Vec::new();
     for other in &others {
@@ -265,11 +268,7 @@ async fn lead(
 
 /// The day of every other core.
 async fn follow(core: &Core, plan: &NodePlan, shared: &Shared, mut orders: Receiver<Order>) {
-    let broker = match Broker::start(core, plan) {
-        Ok(broker) => broker,
-        // Core 0 meets the same error and reports it.
-        Err(_) => return,
-    };
+    let broker = Broker::start(core, plan);
     let mut servers = Vec::new();
     while let Some(order) = orders.recv().await {
         match order {

@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use base::{NodeId, Uuid};
 use wire::Request;
+use wire::alter_replica_log_dirs::{
+    AlterReplicaLogDir, AlterReplicaLogDirPartitionResult, AlterReplicaLogDirTopic,
+    AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse,
+};
 use wire::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use wire::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 use wire::describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsResponse};
@@ -67,6 +71,8 @@ pub struct LogDir {
     pub usable_bytes: Option<i64>,
     /// Topics with their partitions and sizes in bytes.
     pub topics: BTreeMap<String, BTreeMap<i32, i64>>,
+    /// Partitions on their way here: topic, partition, how many offsets are missing.
+    pub arriving: Vec<(String, i32, i64)>,
 }
 
 /// A feature as a broker knows it.
@@ -214,6 +220,15 @@ impl Client {
             error: (dir.error_code != 0).then(|| base::ErrorCode::from_code(dir.error_code).name()),
             total_bytes: Some(dir.total_bytes).filter(|bytes| *bytes >= 0),
             usable_bytes: Some(dir.usable_bytes).filter(|bytes| *bytes >= 0),
+            arriving: dir
+                .topics
+                .iter()
+                .flat_map(|topic| {
+                    let coming = topic.partitions.iter().filter(|one| one.is_future_key);
+                    let name = topic.name.to_string();
+                    coming.map(move |one| (name.clone(), one.partition_index, one.offset_lag))
+                })
+                .collect(),
             topics: dir
                 .topics
                 .iter()
@@ -225,6 +240,39 @@ impl Client {
                 .collect(),
         });
         Ok(dirs.collect())
+    }
+
+    /// Begins to move partitions of a topic to another log directory of their broker; what became
+    /// of each, as Kafka's code.
+    ///
+    /// # Errors
+    /// As [`Client::alter_configs`].
+    pub async fn move_to_log_dir(
+        &self,
+        node: NodeId,
+        path: &str,
+        topic: &str,
+        partitions: &[i32],
+    ) -> Result<Vec<(i32, base::ErrorCode)>, ClientError> {
+        let connection = self.broker(node).await?;
+        let request = AlterReplicaLogDirsRequest {
+            dirs: vec![AlterReplicaLogDir {
+                path: path.into(),
+                topics: vec![AlterReplicaLogDirTopic {
+                    name: topic.into(),
+                    partitions: partitions.to_vec(),
+                }],
+            }],
+        };
+        let timeout = self.options().request_timeout;
+        let answer = connection.call(&request, timeout).await?;
+        let response: AlterReplicaLogDirsResponse<'_> = answer.decode()?;
+        let results = response.results.iter().flat_map(|topic| &topic.partitions);
+        let outcome = |one: &AlterReplicaLogDirPartitionResult| {
+            let code = base::ErrorCode::from_code(one.error_code);
+            (one.partition_index, code)
+        };
+        Ok(results.map(outcome).collect())
     }
 
     /// What the broker can do and what the cluster has switched on.

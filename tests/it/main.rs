@@ -42,6 +42,7 @@ mod legacy;
 mod limits;
 mod line_log;
 mod log;
+mod log_dirs;
 mod pipelining;
 mod power_cut;
 mod records;

@@ -82,6 +82,11 @@ impl Server {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Sets one more key, over those before, from its next start on.
+    pub(crate) fn add_setting(&mut self, setting: &str) {
+        self.settings.push(setting.to_owned());
+    }
+
     /// Starts the process on the directory as it is, and does not wait.
     pub(crate) fn begin(&mut self) {
         assert!(self.child.is_none(), "it runs already");

@@ -23,20 +23,20 @@ use crate::history::{History, Name};
 use crate::node::{self, PORT, Process, Setup};
 use crate::seeds::{each_seed, narrate};
 
-const TOPIC: &str = "orders";
-const PARTITIONS: i32 = 3;
-const PRODUCERS: u32 = 2;
+pub(crate) const TOPIC: &str = "orders";
+pub(crate) const PARTITIONS: i32 = 3;
+pub(crate) const PRODUCERS: u32 = 2;
 /// No batch is given up by its producer before this; the node is never away for so long.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 /// More than any run writes.
 const DISK_BYTES: u64 = 4 << 30;
 /// Longer than anything takes once nothing fails any more.
-const CALM: Duration = Duration::from_secs(300);
+pub(crate) const CALM: Duration = Duration::from_secs(300);
 
 /// What clients were promised, and what they are to do.
-struct Outside {
-    histories: Vec<History>,
-    finishing: Cell<bool>,
+pub(crate) struct Outside {
+    pub(crate) histories: Vec<History>,
+    pub(crate) finishing: Cell<bool>,
     /// Producers that have nothing under way any more and will send nothing.
     finished: Cell<u32>,
     checked: Cell<bool>,
@@ -52,7 +52,7 @@ fn place(partition: i32) -> TopicPartition {
 }
 
 /// Connects, and goes on trying until somebody answers.
-async fn connect(core: &Core) -> Client {
+pub(crate) async fn connect(core: &Core) -> Client {
     let addresses = [Address {
         host: "node-1".to_owned(),
         port: PORT,
@@ -71,7 +71,7 @@ async fn connect(core: &Core) -> Client {
     }
 }
 
-async fn create_topic(core: &Core) {
+pub(crate) async fn create_topic(core: &Core) {
     let client = connect(core).await;
     let topic = NewTopic {
         name: TOPIC.to_owned(),
@@ -244,18 +244,18 @@ fn is_disk_fault(error: &NodeError) -> bool {
             .any(|words| error.to_string().contains(words))
 }
 
-struct Scene {
-    world: World,
-    node: Node,
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) node: Node,
     clients: Node,
-    setup: Setup,
-    outside: Rc<Outside>,
+    pub(crate) setup: Setup,
+    pub(crate) outside: Rc<Outside>,
     process: Rc<Process>,
-    random: Random,
+    pub(crate) random: Random,
 }
 
 impl Scene {
-    fn new(seed: u64, planted: Planted) -> Self {
+    pub(crate) fn new(seed: u64, planted: Planted) -> Self {
         let mut world = World::new(seed);
         narrate(&world);
         let mut random = Random::salted(seed, 0xB40C);
@@ -276,6 +276,7 @@ impl Scene {
         });
         let setup = Setup {
             cores: 1 + u16::try_from(random.below(3)).unwrap(),
+            log_dirs: "/var/lib/forebay",
             planted,
         };
         let process = Rc::default();
@@ -290,7 +291,7 @@ impl Scene {
         }
     }
 
-    fn start_node(&mut self) {
+    pub(crate) fn start_node(&mut self) {
         let outside = Rc::clone(&self.outside);
         self.process = node::start(&self.world, self.node, &self.setup, move |error| {
             if !is_disk_fault(error) {
@@ -299,7 +300,7 @@ impl Scene {
         });
     }
 
-    fn start_clients(&self) {
+    pub(crate) fn start_clients(&self) {
         let outside = Rc::clone(&self.outside);
         self.world.start(self.clients, 1, move |core| {
             let outside = Rc::clone(&outside);
@@ -313,13 +314,13 @@ impl Scene {
         });
     }
 
-    fn run_a_while(&mut self) {
+    pub(crate) fn run_a_while(&mut self) {
         let us_max = [10_000, 200_000, 3_000_000][usize::try_from(self.random.below(3)).unwrap()];
         self.world
             .run_for(Duration::from_micros(self.random.below(us_max)));
     }
 
-    fn expect_no_mistake(&self) {
+    pub(crate) fn expect_no_mistake(&self) {
         let mistake = self.outside.mistake.take();
         assert_eq!(mistake, None, "the node gave up");
     }
@@ -398,7 +399,7 @@ impl Scene {
     }
 
     /// On a good day everything sent is acknowledged, and is there, also after an orderly stop.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.world.set_faults(Faults::none());
         self.world.unblock_all();
         self.outside.finishing.set(true);
@@ -428,7 +429,7 @@ impl Scene {
         assert!(checked, "the log cannot be read");
     }
 
-    fn promised(&self) -> (u64, u64) {
+    pub(crate) fn promised(&self) -> (u64, u64) {
         let counts = self.outside.histories.iter().map(History::counts);
         counts.fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1))
     }

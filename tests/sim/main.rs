@@ -17,6 +17,7 @@
 mod batches;
 mod broker;
 mod history;
+mod log_dirs;
 mod node;
 mod partition;
 mod planted;

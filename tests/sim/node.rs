@@ -9,7 +9,7 @@ use std::time::Duration;
 use base::CoreId;
 use broker::{Broker, Node, NodeError, NodePlan};
 use config::{BrokerConfig, Inputs};
-use reactor::{Core, sim};
+use reactor::{Core, First, first, sim};
 use server::{Server, ServerLimits, Shared};
 use storage::Planted;
 
@@ -23,6 +23,8 @@ const STOP_GRACE: Duration = Duration::from_millis(300);
 pub(crate) struct Setup {
     /// How many cores it has.
     pub(crate) cores: u16,
+    /// Its `log.dirs`.
+    pub(crate) log_dirs: &'static str,
     /// The bug to run with.
     pub(crate) planted: Planted,
 }
@@ -48,11 +50,10 @@ pub(crate) fn start(
     refused: impl Fn(&NodeError) + Clone + 'static,
 ) -> Rc<Process> {
     let overrides = [
-        "log.dirs=/var/lib/forebay",
-        "node.id=1",
-        "log.flush.offset.checkpoint.interval.ms=500",
+        format!("log.dirs={}", setup.log_dirs),
+        "node.id=1".to_owned(),
+        "log.flush.offset.checkpoint.interval.ms=500".to_owned(),
     ];
-    let overrides = overrides.map(str::to_owned);
     let inputs = Inputs {
         file: None,
         environment: &[],
@@ -81,7 +82,7 @@ async fn live(
     process: &Process,
     shared: Shared,
 ) -> Result<(), NodeError> {
-    let broker = Broker::start(&core, &plan)?;
+    let broker = Broker::start(&core, &plan);
     let node = if core.id() == CoreId(0) {
         Some(Node::start(&broker, &plan).await?)
     } else {
@@ -93,7 +94,14 @@ async fn live(
     server.start(address).await.expect("the address is free");
     process.serving.set(process.serving.get() + 1);
     while !process.stopping.get() {
-        core.sleep(Duration::from_millis(1)).await;
+        let tick = core.sleep(Duration::from_millis(1));
+        match &node {
+            None => tick.await,
+            Some(node) => match first(node.wait_failed(), tick).await {
+                First::Left(error) => return Err(error),
+                First::Right(()) => {}
+            },
+        }
     }
     server.stop(STOP_GRACE).await;
     process.closed.set(process.closed.get() + 1);

@@ -76,7 +76,12 @@ impl Broker {
             || group_settings(before) != group_settings(image)
     }
 
-    fn start_hosts(&self, image: &Image) {
+    /// Ends the host of a partition that is not what it was.
+    pub(crate) fn end_host(&self, id: PartitionId) {
+        self.shared.groups.retain(|known| known != id);
+    }
+
+    pub(crate) fn start_hosts(&self, image: &Image) {
         let Some(topic) = image.topic(OFFSETS_TOPIC) else {
             return;
         };

@@ -21,13 +21,15 @@ const REPLACEMENT_SUFFIX: &str = ".tmp";
 
 impl Universe {
     /// Hands an operation to a machine's disk and waits for its answer.
-    fn disk(self: &Rc<Self>, process: Process, operation: Operation) -> DiskFuture {
+    fn disk(self: &Rc<Self>, process: Process, path: &Path, operation: Operation) -> DiskFuture {
         let answer = Rc::new(Answer::default());
         if self.lives(process) {
             let planned = self.machine(process.node, |machine| {
                 let faults = self.faults.borrow();
                 let kind = kind_of(&operation);
+                let is_bad = machine.bad_dirs.iter().any(|dir| path.starts_with(dir));
                 let fails = take_planned(machine, kind)
+                    || is_bad
                     || happens(
                         &mut machine.random,
                         match kind {
@@ -38,7 +40,11 @@ impl Universe {
                             }
                         },
                     );
-                let delay = faults.disk_delay(&mut machine.random);
+                let mut delay = faults.disk_delay(&mut machine.random);
+                let mut stalls = machine.stalled_dirs.iter();
+                if let Some((_, until)) = stalls.find(|(dir, _)| path.starts_with(dir)) {
+                    delay += until.saturating_sub(self.timeline.now());
+                }
                 let number = machine.operations;
                 self.tell(|| format!("node {}: {number}: {operation}", process.node));
                 let submitted = machine.disk.submit(operation);
@@ -201,7 +207,7 @@ impl SimCore {
         path: &Path,
         operation: Operation,
     ) -> Result<Outcome, IoError> {
-        let result = self.universe().disk(self.process(), operation).await;
+        let result = self.universe().disk(self.process(), path, operation).await;
         result.map_err(|refusal| io_error(name, path, refusal))
     }
 
@@ -357,7 +363,10 @@ impl SimFile {
         name: &'static str,
         operation: Operation,
     ) -> Result<Outcome, IoError> {
-        let result = self.universe.disk(self.process, operation).await;
+        let result = self
+            .universe
+            .disk(self.process, &self.path, operation)
+            .await;
         result.map_err(|refusal| io_error(name, &self.path, refusal))
     }
 

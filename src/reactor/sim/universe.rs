@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -65,6 +66,10 @@ pub(super) struct Machine {
     pub(super) operations: u64,
     /// Operations told to fail: the kind, and how many of that kind go well before.
     pub(super) planned_errors: Vec<(DiskOperation, u64)>,
+    /// Directories in which everything fails.
+    pub(super) bad_dirs: Vec<PathBuf>,
+    /// Directories in which nothing ends before a time.
+    pub(super) stalled_dirs: Vec<(PathBuf, Duration)>,
 }
 
 /// See the head of this file.

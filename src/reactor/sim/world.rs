@@ -85,6 +85,8 @@ impl World {
             in_flight: std::collections::BTreeMap::new(),
             operations: 0,
             planned_errors: Vec::new(),
+            bad_dirs: Vec::new(),
+            stalled_dirs: Vec::new(),
         });
         drop(machines);
         self.options.push(options);
@@ -282,6 +284,29 @@ impl World {
     pub fn plan_disk_error(&self, node: Node, operation: DiskOperation, before: u64) {
         self.universe.machine(node.0, |machine| {
             machine.planned_errors.push((operation, before))
+        });
+    }
+
+    /// Makes everything fail with EIO that is done in `dir` and below from now on, until it is
+    /// healed; what is there stays.
+    pub fn fail_dir(&self, node: Node, dir: &Path) {
+        self.universe
+            .machine(node.0, |machine| machine.bad_dirs.push(dir.to_owned()));
+    }
+
+    /// Makes nothing that is begun in `dir` and below from now on end before `duration` is over.
+    pub fn stall_dir(&self, node: Node, dir: &Path, duration: Duration) {
+        let until = self.universe.timeline.now() + duration;
+        self.universe.machine(node.0, |machine| {
+            machine.stalled_dirs.push((dir.to_owned(), until));
+        });
+    }
+
+    /// Lets all directories of the machine work again.
+    pub fn heal_dirs(&self, node: Node) {
+        self.universe.machine(node.0, |machine| {
+            machine.bad_dirs.clear();
+            machine.stalled_dirs.clear();
         });
     }
 

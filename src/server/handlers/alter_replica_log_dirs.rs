@@ -1,9 +1,11 @@
 //! AlterReplicaLogDirs (key 34), versions 0-2: partitions move between directories of this node.
 //!
-//! This node keeps its data in one directory, so a partition either is where it shall be already,
-//! or shall go where there is nothing: LOG_DIR_NOT_FOUND.
+//! The answer comes when the moves have begun; DescribeLogDirs tells how far they are. A move to
+//! where the partition lies ends the one that is under way.
 //!
-//! Deviations from Apache Kafka: none known.
+//! Deviations from Apache Kafka: a directory is named as in `log.dirs`, also where that is relative
+//! to the directory that the node was started in. Kafka remembers the directory for a partition
+//! that does not exist yet; here it is refused and forgotten.
 //!
 //! - 0: first layout (KIP-113); Kafka 4 dropped it (KIP-896)
 //! - 1: the same layout (KIP-219); the first version of Kafka 4
@@ -13,8 +15,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use access::Operation;
-use base::{ErrorCode, NodeId};
-use metadata::Image;
+use base::{ErrorCode, PartitionIndex};
+use broker::{Broker, MoveRefusal};
 use wire::WireError;
 use wire::alter_replica_log_dirs::{
     AlterReplicaLogDirPartitionResult, AlterReplicaLogDirTopicResult, AlterReplicaLogDirsRequest,
@@ -23,58 +25,85 @@ use wire::alter_replica_log_dirs::{
 
 use crate::answer::Answer;
 use crate::context::Context;
-use crate::handlers::{locate, read};
+use crate::handlers::{begin, read};
 use crate::table::Request;
 
-/// Answers from the image.
+/// What was asked or answered for each partition of each topic.
+type ByPartition<T> = BTreeMap<String, BTreeMap<i32, T>>;
+
+/// Begins the moves, one after the other.
 pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answer, WireError> {
     let question = request.question;
     let asked: AlterReplicaLogDirsRequest<'_> = read(&mut request)?;
-    let broker = context.broker();
-    let (image, node) = (broker.image(), broker.node_id());
     let denied = context.access().cluster(Operation::Alter).err();
-    let mut codes: BTreeMap<&str, BTreeMap<i32, ErrorCode>> = BTreeMap::new();
+    let mut wanted = ByPartition::<String>::new();
     for dir in &asked.dirs {
-        let has_dir = broker.has_log_dir(&dir.path);
         for topic in &dir.topics {
-            let of_topic = codes.entry(&topic.name).or_default();
+            let of_topic = wanted.entry(topic.name.to_string()).or_default();
             for index in &topic.partitions {
-                let code = match denied {
-                    Some(code) => code,
-                    None => judge(&image, node, has_dir, (&topic.name, *index)),
-                };
-                of_topic.insert(*index, code);
+                // Of a partition that is asked for twice the last one counts, as in Kafka.
+                of_topic.insert(*index, dir.path.to_string());
             }
         }
     }
-    let results = codes.into_iter().map(|(name, partitions)| {
-        let partitions = partitions.into_iter();
+    if let Some(denied) = denied {
+        let refused = wanted.into_iter().map(|(topic, partitions)| {
+            let partitions = partitions.into_keys().map(|index| (index, denied));
+            (topic, partitions.collect())
+        });
+        let codes = refused.collect();
+        return Ok(Answer::Now(question.encode(&response(&codes))?));
+    }
+    let broker = context.broker().clone();
+    let beginning = begin(
+        context.core(),
+        async move { begin_all(&broker, wanted).await },
+    );
+    Ok(Answer::Later(Box::pin(async move {
+        let codes = beginning.await.unwrap_or_default();
+        question.encode(&response(&codes))
+    })))
+}
+
+async fn begin_all(broker: &Broker, wanted: ByPartition<String>) -> ByPartition<ErrorCode> {
+    let mut codes = ByPartition::new();
+    for (topic, partitions) in wanted {
+        let mut of_topic = BTreeMap::new();
+        for (index, path) in partitions {
+            let begun = broker.move_partition(&topic, PartitionIndex(index), &path);
+            of_topic.insert(index, begun.await.map_or_else(code, |()| ErrorCode::None));
+        }
+        codes.insert(topic, of_topic);
+    }
+    codes
+}
+
+fn code(refusal: MoveRefusal) -> ErrorCode {
+    match refusal {
+        MoveRefusal::NoDirectory => ErrorCode::LogDirNotFound,
+        MoveRefusal::Offline => ErrorCode::KafkaStorageError,
+        MoveRefusal::Unknown => ErrorCode::UnknownTopicOrPartition,
+        MoveRefusal::NotHere => ErrorCode::ReplicaNotAvailable,
+        MoveRefusal::NameTooLong => ErrorCode::InvalidTopicException,
+    }
+}
+
+fn response(codes: &ByPartition<ErrorCode>) -> AlterReplicaLogDirsResponse<'_> {
+    let results = codes.iter().map(|(name, partitions)| {
+        let partitions = partitions.iter();
         AlterReplicaLogDirTopicResult {
             topic_name: Cow::Borrowed(name),
             partitions: partitions
-                .map(
-                    |(partition_index, code)| AlterReplicaLogDirPartitionResult {
-                        partition_index,
-                        error_code: code.code(),
-                    },
-                )
+                .map(|(index, code)| AlterReplicaLogDirPartitionResult {
+                    partition_index: *index,
+                    error_code: code.code(),
+                })
                 .collect(),
         }
     });
-    Ok(question.answer(&AlterReplicaLogDirsResponse {
+    AlterReplicaLogDirsResponse {
         throttle_time_ms: 0,
         results: results.collect(),
-    }))
-}
-
-fn judge(image: &Image, node: NodeId, has_dir: bool, (topic, index): (&str, i32)) -> ErrorCode {
-    if !has_dir {
-        return ErrorCode::LogDirNotFound;
-    }
-    match locate(image, node, topic, index) {
-        // Leading is not asked for, only holding; with one node both are the same.
-        Ok(_) | Err(ErrorCode::NotLeaderOrFollower) => ErrorCode::None,
-        Err(code) => code,
     }
 }
 

@@ -1,7 +1,8 @@
 //! DescribeLogDirs (key 35), versions 0-5: what lies in this node's log directories.
 //!
 //! A size is the bytes of a partition's segments as they will be read; the volume's numbers are the
-//! system's. Partitions that are asked for and are not here are left out.
+//! system's. Partitions that are asked for and are not here are left out. A partition on its way to
+//! another directory is told of in both, there as a future one with how far it is behind.
 //!
 //! Deviations from Apache Kafka: a directory is named as in `log.dirs`, also where that is relative
 //! to the directory that the node was started in.
@@ -11,7 +12,7 @@
 //! - 2: flexible encoding (KIP-482)
 //! - 3: the response gains error_code
 //! - 4: the response gains the volume's total and usable bytes (KIP-827)
-//! - 5: the response gains is_cordoned (KIP-1066); no directory is
+//! - 5: the response gains is_cordoned (KIP-1066)
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,14 +70,14 @@ fn result<'a>(dir: &'a LogDir, wanted: &Wanted) -> DescribeLogDirsResult<'a> {
     let bytes = |count: Option<u64>| count.map_or(-1, |count| i64::try_from(count).unwrap_or(-1));
     let is_offline = dir.offline.is_some();
     let mut topics: BTreeMap<&str, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
-    for (name, size) in dir.logs.iter().filter(|_| !is_offline) {
+    for log in dir.logs.iter().filter(|_| !is_offline) {
+        let name = &log.partition;
         if is_wanted(wanted, name) {
             let partition = DescribeLogDirsPartition {
                 partition_index: name.partition.get(),
-                partition_size: i64::try_from(*size).unwrap_or(i64::MAX),
-                // Nothing is copied between directories, so no log is behind another.
-                offset_lag: 0,
-                is_future_key: false,
+                partition_size: i64::try_from(log.bytes).unwrap_or(i64::MAX),
+                offset_lag: log.copy_lag.unwrap_or(0),
+                is_future_key: log.copy_lag.is_some(),
             };
             topics.entry(&name.topic).or_default().push(partition);
         }
@@ -98,7 +99,7 @@ fn result<'a>(dir: &'a LogDir, wanted: &Wanted) -> DescribeLogDirsResult<'a> {
             .collect(),
         total_bytes: bytes(dir.total_bytes.filter(|_| !is_offline)),
         usable_bytes: bytes(dir.usable_bytes.filter(|_| !is_offline)),
-        is_cordoned: false,
+        is_cordoned: dir.is_cordoned,
     }
 }
 

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use access::{Operation, ResourceType};
-use base::{ErrorCode, NodeId, Uuid};
+use base::{ErrorCode, Uuid};
 use metadata::decide::validate_topic_name;
 use metadata::{Image, Topic};
 use wire::WireError;
@@ -33,7 +33,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let question = request.question;
     let asked: DescribeTopicPartitionsRequest<'_> = read(&mut request)?;
     let image = context.broker().image();
-    let alive = shown::alive(&shown::nodes(context, &image, false));
+    let alive = shown::alive(&shown::nodes(context, &image, false), &image);
     let limit_max = context.broker().config().network.describe_partitions_max;
     let limit_max = base::usize_from_u32(limit_max);
     let limit = base::usize_from_i32(asked.response_partition_limit).unwrap_or(0);
@@ -57,7 +57,7 @@ struct Start<'a> {
 #[derive(Clone, Copy)]
 struct View<'a, 'v> {
     image: &'a Image,
-    alive: &'v BTreeSet<NodeId>,
+    alive: &'v shown::Alive,
     access: &'v Access,
 }
 

@@ -198,7 +198,7 @@ fn respond(
 ) -> Result<Response, WireError> {
     let image = context.broker().image();
     let nodes = shown::nodes(context, &image, false);
-    let alive = shown::alive(&nodes);
+    let alive = shown::alive(&nodes, &image);
     let access = context.access();
     let view = View {
         image: &image,
@@ -254,7 +254,7 @@ fn broker(node: &ShownNode) -> MetadataResponseBroker<'_> {
 /// The cluster as one client sees it.
 struct View<'a> {
     image: &'a Image,
-    alive: &'a BTreeSet<NodeId>,
+    alive: &'a shown::Alive,
     access: &'a Access,
     version: i16,
 }

@@ -3,7 +3,8 @@
 //! Invariant: a node that is fenced, or that has no address on the client's listener, is shown as
 //! if it were down, since this client cannot talk to it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base::{ErrorCode, NodeId, PartitionIndex};
 use metadata::{Broker, Image, Partition, Topic};
@@ -69,13 +70,40 @@ fn address(broker: &Broker, listener: &str) -> Option<(String, i32)> {
     Some((endpoint.host.clone(), i32::from(endpoint.port)))
 }
 
-/// The ids of nodes that are shown and not fenced.
-pub(crate) fn alive(nodes: &[ShownNode]) -> BTreeSet<NodeId> {
-    nodes
-        .iter()
-        .filter(|node| !node.fenced)
-        .map(|node| node.id)
-        .collect()
+/// The nodes that are shown and not fenced, with the directories of theirs that work.
+pub(crate) struct Alive {
+    nodes: BTreeMap<NodeId, Option<Arc<Broker>>>,
+}
+
+impl Alive {
+    /// These nodes, all of whose directories work.
+    #[cfg(test)]
+    pub(crate) fn all_of(nodes: impl IntoIterator<Item = NodeId>) -> Self {
+        Self {
+            nodes: nodes.into_iter().map(|id| (id, None)).collect(),
+        }
+    }
+
+    fn contains(&self, id: NodeId) -> bool {
+        self.nodes.contains_key(&id)
+    }
+
+    /// Whether the node lives and the directory of its replica works (KIP-112).
+    fn works(&self, id: NodeId, partition: &Partition) -> bool {
+        let dir = partition.directory_on(id).unwrap_or_default();
+        let node = self.nodes.get(&id);
+        node.is_some_and(|node| node.as_ref().is_none_or(|broker| broker.has_online(dir)))
+    }
+}
+
+/// See [`Alive`].
+pub(crate) fn alive(nodes: &[ShownNode], image: &Image) -> Alive {
+    let alive = nodes.iter().filter(|node| !node.fenced);
+    Alive {
+        nodes: alive
+            .map(|node| (node.id, image.broker(node.id).cloned()))
+            .collect(),
+    }
 }
 
 /// One partition, with the leader left out when the client could not reach it.
@@ -94,13 +122,13 @@ pub(crate) struct ShownPartition {
 pub(crate) fn partition(
     index: PartitionIndex,
     partition: &Partition,
-    alive: &BTreeSet<NodeId>,
+    alive: &Alive,
 ) -> ShownPartition {
-    let leader = partition.leader.filter(|leader| alive.contains(leader));
+    let leader = partition.leader.filter(|leader| alive.contains(*leader));
     let offline = partition
         .replicas
         .iter()
-        .filter(|replica| !alive.contains(replica));
+        .filter(|replica| !alive.works(**replica, partition));
     ShownPartition {
         error: if leader.is_some() {
             ErrorCode::None

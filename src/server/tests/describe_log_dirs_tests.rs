@@ -1,7 +1,7 @@
 //! Operators plan disks by these numbers, so they must be those of the volume and of the logs.
 
 use base::{PartitionIndex, TopicPartition};
-use broker::{LogDir, StorageError};
+use broker::{LogDir, StorageError, StoredLog};
 use wire::ApiKey;
 use wire::describe_log_dirs::{DescribableLogDirTopic, DescribeLogDirsResponse};
 
@@ -9,16 +9,25 @@ use super::{result, wanted};
 use crate::handlers::sample::check_every_version;
 
 fn dir(offline: Option<StorageError>) -> LogDir {
-    let log = |topic: &str, index| TopicPartition {
-        topic: topic.into(),
-        partition: PartitionIndex(index),
+    let log = |topic: &str, index, bytes, copy_lag| StoredLog {
+        partition: TopicPartition {
+            topic: topic.into(),
+            partition: PartitionIndex(index),
+        },
+        bytes,
+        copy_lag,
     };
     LogDir {
         path: "/data".into(),
         offline,
+        is_cordoned: true,
         total_bytes: Some(1000),
         usable_bytes: Some(400),
-        logs: vec![(log("a", 0), 10), (log("a", 1), 20), (log("b", 0), 30)],
+        logs: vec![
+            log("a", 0, 10, None),
+            log("a", 1, 20, None),
+            log("b", 0, 30, Some(7)),
+        ],
     }
 }
 
@@ -32,6 +41,10 @@ fn sizes_are_told_by_topic() {
     );
     assert_eq!(all.topics.len(), 2);
     assert_eq!(all.topics[0].partitions[1].partition_size, 20);
+    let [a, b] = [&all.topics[0].partitions[0], &all.topics[1].partitions[0]];
+    assert_eq!((a.is_future_key, a.offset_lag), (false, 0));
+    assert_eq!((b.is_future_key, b.offset_lag), (true, 7));
+    assert!(all.is_cordoned);
     let asked = [DescribableLogDirTopic {
         topic: "a".into(),
         partitions: vec![1, 9],

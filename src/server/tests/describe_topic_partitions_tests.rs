@@ -1,7 +1,5 @@
 //! Pages must cover every partition once, whatever the limit (KIP-966).
 
-use std::collections::BTreeSet;
-
 use base::{ErrorCode, NodeId};
 use metadata::Image;
 use wire::ApiKey;
@@ -12,6 +10,7 @@ use wire::describe_topic_partitions::{
 use super::{View, page};
 use crate::access::Access;
 use crate::handlers::sample::{check_every_version, cluster};
+use crate::handlers::shown::Alive;
 
 fn request(
     names: &[&'static str],
@@ -32,7 +31,7 @@ fn request(
     }
 }
 
-fn view<'a, 'v>(image: &'a Image, alive: &'v BTreeSet<NodeId>) -> View<'a, 'v> {
+fn view<'a, 'v>(image: &'a Image, alive: &'v Alive) -> View<'a, 'v> {
     View {
         image,
         alive,
@@ -42,7 +41,7 @@ fn view<'a, 'v>(image: &'a Image, alive: &'v BTreeSet<NodeId>) -> View<'a, 'v> {
 
 /// Follows the cursor to the end; gives `topic-partition` for each, `topic!code` for errors.
 fn pages(image: &Image, names: &[&'static str], limit: usize) -> Vec<String> {
-    let alive = BTreeSet::from([NodeId(1)]);
+    let alive = Alive::all_of([NodeId(1)]);
     let mut lines = Vec::new();
     let mut cursor = None;
     for _ in 0..100 {
@@ -98,7 +97,7 @@ fn unknown_topics_are_told_where_asked_for() {
 #[test]
 fn a_cursor_survives_the_deletion_of_its_topic() {
     let image = cluster(1, &[("a", 1), ("c", 1)]);
-    let alive = BTreeSet::from([NodeId(1)]);
+    let alive = Alive::all_of([NodeId(1)]);
     let asked = request(&[], Some(("b".into(), 4)));
     let rest = page(view(&image, &alive), &asked, 10);
     assert_eq!(rest.topics[0].name.as_deref(), Some("c"));
@@ -123,7 +122,7 @@ fn a_cursor_survives_the_deletion_of_its_topic() {
 fn a_negative_cursor_is_refused() {
     let image = cluster(1, &[("a", 1)]);
     let asked = request(&["a"], Some(("a".into(), -1)));
-    let refused = page(view(&image, &BTreeSet::new()), &asked, 10);
+    let refused = page(view(&image, &Alive::all_of([])), &asked, 10);
     assert_eq!(
         refused.topics[0].error_code,
         ErrorCode::InvalidRequest.code()
@@ -134,7 +133,7 @@ fn a_negative_cursor_is_refused() {
 #[test]
 fn every_version_is_carried() {
     let image = cluster(1, &[("a", 3)]);
-    let alive = BTreeSet::from([NodeId(1)]);
+    let alive = Alive::all_of([NodeId(1)]);
     let asked = request(&["a", "b"], None);
     check_every_version(ApiKey::DescribeTopicPartitions, |_| {
         page(view(&image, &alive), &asked, 2)

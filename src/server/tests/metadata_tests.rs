@@ -1,7 +1,5 @@
 //! Metadata is what clients route by; an absent or wrong line sends records astray.
 
-use std::collections::BTreeSet;
-
 use access::ResourceType;
 use base::{ErrorCode, NodeId, Uuid};
 use wire::ApiKey;
@@ -10,6 +8,7 @@ use wire::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use super::{Ask, Refused, View, Wanted, malformed, missing, wanted};
 use crate::access::Access;
 use crate::handlers::sample::{check_every_version, cluster, fence};
+use crate::handlers::shown::Alive;
 
 fn by_name(names: &[&'static str]) -> MetadataRequest<'static> {
     let topics = names.iter().map(|name| MetadataRequestTopic {
@@ -108,7 +107,7 @@ fn only_what_may_exist_is_created() {
 #[test]
 fn absent_topics_say_why() {
     let image = cluster(1, &[("here", 1)]);
-    let alive = BTreeSet::from([NodeId(1)]);
+    let alive = Alive::all_of([NodeId(1)]);
     let view = View {
         access: &Access::OPEN,
         image: &image,
@@ -134,7 +133,7 @@ fn absent_topics_say_why() {
 fn version_0_leaves_out_replicas_that_are_down() {
     let mut image = cluster(2, &[("a", 2)]);
     fence(&mut image, 2);
-    let alive = BTreeSet::from([NodeId(1)]);
+    let alive = Alive::all_of([NodeId(1)]);
     for version in [0, 13] {
         let view = View {
             access: &Access::OPEN,
@@ -157,7 +156,7 @@ fn version_0_leaves_out_replicas_that_are_down() {
 #[test]
 fn every_version_is_carried() {
     let image = cluster(1, &[("a", 2), ("__consumer_offsets", 1)]);
-    let alive = BTreeSet::from([NodeId(1)]);
+    let alive = Alive::all_of([NodeId(1)]);
     check_every_version(ApiKey::Metadata, |version| {
         let view = View {
             access: &Access::OPEN,

@@ -1,12 +1,10 @@
 //! What clients are shown must name no node that they cannot reach.
 
-use std::collections::BTreeSet;
-
 use base::{ErrorCode, NodeId, PartitionIndex};
 
 use access::ResourceType;
 
-use super::{is_internal, partition};
+use super::{Alive, is_internal, partition};
 use crate::access::Access;
 use crate::handlers::sample::cluster;
 use crate::handlers::{check_epoch, locate};
@@ -24,10 +22,10 @@ fn operations_are_those_of_kafka() {
 fn an_unreachable_leader_is_no_leader() {
     let image = cluster(1, &[("a", 1)]);
     let one = &image.topic("a").unwrap().partitions[0];
-    let reachable = partition(PartitionIndex(0), one, &BTreeSet::from([NodeId(1)]));
+    let reachable = partition(PartitionIndex(0), one, &Alive::all_of([NodeId(1)]));
     assert_eq!((reachable.error, reachable.leader_id), (ErrorCode::None, 1));
     assert_eq!(reachable.offline, Vec::<i32>::new());
-    let gone = partition(PartitionIndex(0), one, &BTreeSet::new());
+    let gone = partition(PartitionIndex(0), one, &Alive::all_of([]));
     assert_eq!(
         (gone.error, gone.leader_id),
         (ErrorCode::LeaderNotAvailable, -1)
