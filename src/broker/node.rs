@@ -6,7 +6,7 @@
 //! partitions are closed, then the metadata log, and the directory is marked clean.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -247,6 +247,7 @@ impl Node {
             failed: Signal::new(),
         };
         node.remove_strays().await?;
+        node.checkpoint_now().await;
         let interval = plan.config.storage.flush_checkpoint_interval_ms;
         node.checkpoint_for_ever(Duration::from_millis(interval));
         node.watch_dirs();
@@ -330,6 +331,19 @@ impl Node {
             removed.map_err(StorageError::from)?;
         }
         Ok(())
+    }
+
+    /// Before topics can be made: from here on the checkpoints name no log that is gone, unless its
+    /// engine knows.
+    async fn checkpoint_now(&self) {
+        for (place, data_dir) in self.data_dirs.iter().enumerate() {
+            let Ok(data_dir) = data_dir else {
+                continue;
+            };
+            if let Err(error) = checkpoint(&self.broker, place, data_dir).await {
+                tracing::warn!(%error, "checkpoints not written; a restart reads more");
+            }
+        }
     }
 
     /// One task per directory, so that a slow one holds up no other.
@@ -444,15 +458,38 @@ type Checkpoints = BTreeMap<TopicPartition, LogCheckpoint>;
 
 /// Writes down what is durable on all cores in one directory.
 async fn checkpoint(broker: &Broker, place: usize, dir: &DataDir) -> Result<(), StorageError> {
-    let mut points = Checkpoints::new();
-    for core in 0..broker.cores() {
-        let logs = broker.on_core(CoreId(core), move |broker| {
-            let engine = broker.shared.engines.get(place);
-            std::future::ready(engine.map(Engine::checkpoints).unwrap_or_default())
-        });
-        points.extend(logs.await.unwrap_or_default());
-    }
+    let names = on_engines(broker, place, |engine| {
+        let logs = engine.logs().into_iter();
+        logs.map(|log| log.partition().clone()).collect()
+    });
+    let names: Vec<Vec<TopicPartition>> = names.await;
+    let names: Arc<BTreeSet<_>> = Arc::new(names.into_iter().flatten().collect());
+    // A log that is made from now on under one of these names knows that it is not meant.
+    on_engines(broker, place, move |engine| {
+        engine.note_checkpointed(&names)
+    })
+    .await;
+    let points = on_engines(broker, place, Engine::begin_checkpoints).await;
+    let points: Checkpoints = points.into_iter().flatten().collect();
     dir.write_checkpoints(&points).await
+}
+
+/// Asks the engines of one directory, on all cores.
+async fn on_engines<R: Default + Send + 'static>(
+    broker: &Broker,
+    place: usize,
+    ask: impl Fn(&Engine) -> R + Clone + Send + 'static,
+) -> Vec<R> {
+    let mut answers = Vec::new();
+    for core in 0..broker.cores() {
+        let ask = ask.clone();
+        let asked = broker.on_core(CoreId(core), move |broker| {
+            let engine = broker.shared.engines.get(place);
+            std::future::ready(engine.map(ask).unwrap_or_default())
+        });
+        answers.push(asked.await.unwrap_or_default());
+    }
+    answers
 }
 
 fn metadata_dir(data_dirs: &[Opened], plan: &NodePlan) -> Result<Rc<DataDir>, NodeError> {

@@ -5,9 +5,10 @@
 //! would prove nothing, since the kernel may have dropped what it could not write.
 
 use std::cell::{Cell, RefCell, RefMut};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Offset, TopicPartition};
@@ -18,7 +19,9 @@ use crate::counters::Counters;
 use crate::damage::{Damage, Untold};
 use crate::disk::Disk;
 use crate::error::StorageError;
+use crate::fresh::FreshLogs;
 use crate::gate::Gate;
+use crate::layout;
 use crate::log::{Log, LogShared};
 use crate::planted::Planted;
 use crate::removal::Discarded;
@@ -46,6 +49,7 @@ pub(crate) struct EngineShared {
     /// share and to nothing else.
     chunks: Pool,
     logs: RefCell<BTreeMap<TopicPartition, Weak<LogShared>>>,
+    fresh: FreshLogs,
     /// Notified when a flush has made memory evictable.
     flushed: Signal,
     /// One log at a time gathers memory beyond what is free, so that two never wait for each
@@ -99,6 +103,7 @@ impl Engine {
                 dir: dir.to_path_buf(),
                 chunks,
                 logs: RefCell::new(BTreeMap::new()),
+                fresh: FreshLogs::default(),
                 flushed: Signal::new(),
                 memory: Gate::default(),
                 windows: Windows::default(),
@@ -285,6 +290,44 @@ impl Engine {
         let logs = self.logs().into_iter();
         logs.map(|log| (log.partition().clone(), log.checkpoint()))
             .collect()
+    }
+
+    /// Checkpoints of these logs, of any core, are about to be written. To be told to all cores
+    /// before they are asked for [`Engine::begin_checkpoints`].
+    pub fn note_checkpointed(&self, logs: &Arc<BTreeSet<TopicPartition>>) {
+        self.shared.fresh.note_checkpointed(logs);
+    }
+
+    /// As [`Engine::checkpoints`], while logs are being made: of those that were noted alone. The
+    /// checkpoints before must have been written.
+    #[must_use]
+    pub fn begin_checkpoints(&self) -> BTreeMap<TopicPartition, LogCheckpoint> {
+        let mut points = self.checkpoints();
+        points.retain(|partition, _| self.shared.fresh.is_checkpointed(partition));
+        for settled in self
+            .shared
+            .fresh
+            .note_gathered(|log| points.contains_key(log))
+        {
+            self.forget_fresh(&settled);
+        }
+        points
+    }
+
+    /// Which logs the directory's checkpoints may be wrong about.
+    pub(crate) fn fresh(&self) -> &FreshLogs {
+        &self.shared.fresh
+    }
+
+    /// The checkpoints speak of this log now and of no earlier one.
+    fn forget_fresh(&self, partition: &TopicPartition) {
+        let path = self.dir().join(partition.to_string());
+        let path = path.join(layout::FRESH_FILE);
+        let core = self.core().clone();
+        self.core().spawn(async move {
+            // A file that stays costs the next start some time, nothing else.
+            let _ = core.remove_file(&path).await;
+        });
     }
 
     /// A chunk of `capacity` bytes; hot tails give way, flushed ones first of the log that has

@@ -39,6 +39,8 @@ pub(crate) const EPOCHS_FILE: &str = "leader-epoch-checkpoint";
 pub(crate) const PARTITION_FILE: &str = "partition.metadata";
 /// What a log has promised for good; in each log's directory, forebay's own.
 pub(crate) const STANDING_FILE: &str = "forebay-standing";
+/// Says that the directory's checkpoints may still speak of an earlier log of the same name.
+pub(crate) const FRESH_FILE: &str = "forebay-fresh";
 /// Follows the name of a segment's file that belongs to no log any more.
 pub(crate) const DISCARDED_SUFFIX: &str = ".deleted";
 /// Follows the name of a segment's file that compaction has not finished.

@@ -26,6 +26,7 @@ mod disk;
 mod engine;
 mod error;
 mod flusher;
+mod fresh;
 mod future;
 mod gate;
 mod history;

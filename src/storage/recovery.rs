@@ -91,6 +91,8 @@ pub struct TornTail {
 /// The files of a log's directory.
 #[derive(Default)]
 struct Found {
+    /// The directory's checkpoints may speak of an earlier log.
+    is_fresh: bool,
     /// Base offset to size.
     logs: BTreeMap<Offset, u64>,
     snapshots: Vec<Offset>,
@@ -123,7 +125,9 @@ impl Found {
     }
 
     fn note_other(&mut self, name: String) {
-        if name.ends_with(".tmp") || name.ends_with(layout::CLEANED_SUFFIX) {
+        if name == layout::FRESH_FILE {
+            self.is_fresh = true;
+        } else if name.ends_with(".tmp") || name.ends_with(layout::CLEANED_SUFFIX) {
             self.strays.push(name);
         } else if name.ends_with(layout::DISCARDED_SUFFIX) {
             self.discarded.push(name);
@@ -143,7 +147,9 @@ struct Recovery<'a> {
     open: &'a OpenLog,
     visitor: &'a mut dyn RecoveryVisitor,
     standing: Standing,
+    recovery_point: Offset,
     log_start: Offset,
+    clean: bool,
     report: RecoveryReport,
     all_bytes: u64,
     told: Duration,
@@ -162,6 +168,12 @@ impl Log {
     ) -> Result<Self, StorageError> {
         engine.check_online()?;
         let dir = engine.dir().join(partition.to_string());
+        if engine.fresh().note_made(&partition) {
+            let core = engine.core();
+            core.create_dir_all(&dir).await?;
+            // Durable with the directory's other files, before anything is appended.
+            core.replace(&dir.join(layout::FRESH_FILE), &[]).await?;
+        }
         let log = create_at(engine, (partition, dir), topic_id, config, Offset(0)).await?;
         // Many logs are made of which few are written to soon.
         let active = log.shared.state.borrow().active();
@@ -186,7 +198,9 @@ impl Log {
             open,
             visitor,
             standing: Standing::default(),
+            recovery_point: open.recovery_point,
             log_start: open.log_start,
+            clean: open.clean,
             report: RecoveryReport::default(),
             all_bytes: 0,
             told: engine.core().now(),
@@ -265,6 +279,12 @@ impl Recovery<'_> {
         let core = self.engine.core().clone();
         self.standing = read_standing(&core, &self.dir).await?;
         let found = Found::new(core.list(&self.dir).await?);
+        if found.is_fresh {
+            // What the checkpoints say is of an earlier log of this name.
+            self.engine.fresh().note_found(&self.open.partition);
+            (self.recovery_point, self.log_start) = (Offset(0), Offset(0));
+            self.clean = false;
+        }
         for stray in &found.strays {
             core.remove_file(&self.dir.join(stray)).await?;
         }
@@ -273,7 +293,7 @@ impl Recovery<'_> {
                 .discard(self.dir.join(discarded), self.open.config.file_delete_delay);
         }
         let mut found = self.finish_replacing(found).await?;
-        self.log_start = self.open.log_start.max(self.standing.log_start);
+        self.log_start = self.log_start.max(self.standing.log_start);
         self.discard_below_start(&mut found).await?;
         let segments = self.segments(&found).await?;
         let Some((first, active)) = ends(&segments) else {
@@ -355,7 +375,7 @@ impl Recovery<'_> {
         found: &Found,
     ) -> Result<BTreeMap<Offset, Rc<Segment>>, StorageError> {
         if found.logs.is_empty() {
-            if self.open.recovery_point > self.log_start {
+            if self.recovery_point > self.log_start {
                 return Err(self.missing(self.dir.clone(), 0, self.log_start));
             }
             let base = self.log_start;
@@ -368,11 +388,7 @@ impl Recovery<'_> {
         let nexts: Vec<Option<Offset>> = nexts.chain([None]).collect();
         // Where the recovery point is the very end of a segment, the next one may have been begun
         // later, and the segment not yet cut to size.
-        let (clean, point, sealed) = (
-            self.open.clean,
-            self.open.recovery_point,
-            self.standing.sealed,
-        );
+        let (clean, point, sealed) = (self.clean, self.recovery_point, self.standing.sealed);
         let is_trusted =
             |next: Option<Offset>| next.is_some_and(|next| clean || next < point || next <= sealed);
         let unread = bases
@@ -410,14 +426,14 @@ impl Recovery<'_> {
         file_len: u64,
         next: Option<Offset>,
     ) -> Result<bool, StorageError> {
-        if self.open.clean && next.is_none() && self.read_clean(segment, file_len).await? {
+        if self.clean && next.is_none() && self.read_clean(segment, file_len).await? {
             return Ok(true);
         }
         self.report.segments_scanned += 1;
         *segment.indexes.borrow_mut() = Some(Indexes::default());
         let fault = self.scan(segment, 0, file_len).await?;
         let (end, position) = (segment.next_offset.get(), segment.len.get());
-        if end < self.open.recovery_point && next.is_none_or(|next| end < next) {
+        if end < self.recovery_point && next.is_none_or(|next| end < next) {
             return Err(StorageError::Corrupt {
                 path: segment.path(FileKind::Log),
                 position,
@@ -563,7 +579,7 @@ impl Recovery<'_> {
         // Backwards, so that a crash in between leaves a log without a hole.
         for (base, _) in bases.iter().rev().filter(|(base, _)| *base > last) {
             assert!(
-                *base >= self.open.recovery_point,
+                *base >= self.recovery_point,
                 "only what was never acknowledged goes"
             );
             core.remove_file(&self.dir.join(FileKind::Log.name(*base)))

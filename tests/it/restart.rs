@@ -1,6 +1,9 @@
 //! What a node knows, it knows after a restart, whether it was asked to end or killed; and only
 //! one process at a time works on a directory.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use wire::describe_configs;
 use wire::describe_configs::DescribeConfigsRequest;
 use wire::metadata::MetadataRequest;
@@ -13,6 +16,7 @@ use crate::topics::{self, Topic};
 
 /// The kind of resource that a topic is.
 const TOPIC_RESOURCE: i8 = 2;
+const PATIENCE: Duration = Duration::from_secs(30);
 const RETENTION: &str = "retention.ms";
 const RETENTION_MS: &str = "123456789";
 
@@ -110,11 +114,11 @@ fn a_deleted_topic_gives_its_files_back() {
     );
     assert!(folders_of(&server, &topic) > 0);
     topics::delete(&mut connection, &topic);
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     while folders_of(&server, &topic) > 0 {
         let waited = begin.elapsed().as_secs();
         assert!(waited < 90, "the files are still there after {waited} s");
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50));
     }
 }
 
@@ -143,4 +147,53 @@ fn config(connection: &mut Connection, topic: &str, key: &str) -> Option<String>
     assert_eq!(result.error_code, 0);
     let found = result.configs.iter().find(|config| config.name == key)?;
     found.value.as_ref().map(|value| value.clone().into_owned())
+}
+
+/// The story: a topic is emptied by deleting it and making it again under its name, as people do,
+/// and the machine fails soon after. What was written down of the old topic must not be held
+/// against the new one, whose records would seem to be missing.
+#[test]
+fn a_topic_made_again_is_not_taken_for_the_old_one() {
+    let settings = ["log.flush.offset.checkpoint.interval.ms=1500"];
+    let Some(mut server) = Server::own("made-again", &settings) else {
+        return;
+    };
+    let mut connection = server.connect();
+    let old = topics::create(&mut connection, "made-again", 1);
+    let mut writer = Writer::new(0, 300);
+    for _ in 0..5 {
+        topics::append(&mut connection, (&old, 0), &writer.batch(20).bytes);
+    }
+    let points = server
+        .data_folder()
+        .join("recovery-point-offset-checkpoint");
+    let line = format!("{} 0 100\n", old.name);
+    wait_until(|| std::fs::read_to_string(&points).is_ok_and(|text| text.contains(&line)));
+    topics::delete(&mut connection, &old);
+    wait_until(|| topics::find(&mut connection, &old.name).is_none());
+    let new = topics::create_named(&mut connection, &old.name, 1, &[]);
+    topics::append(
+        &mut connection,
+        (&new, 0),
+        &Writer::new(1, 300).batch(7).bytes,
+    );
+    let marker = server
+        .data_folder()
+        .join(format!("{}-0/forebay-fresh", new.name));
+    for _ in 0..2 {
+        server.kill();
+        server.start();
+        let mut connection = server.connect();
+        assert_eq!(log::read_all(&mut connection, (&new, 0), 0).len(), 7);
+        // Once the checkpoints speak of the new one, they are believed again.
+        wait_until(|| !marker.exists());
+    }
+}
+
+fn wait_until(mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "it never comes to pass");
+        thread::sleep(Duration::from_millis(10));
+    }
 }

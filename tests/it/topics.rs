@@ -45,6 +45,16 @@ pub(crate) fn create_with(
 ) -> Topic {
     // The same broker may be tested many times, so names differ between runs.
     let name = format!("{stem}-{}-{}", std::process::id(), unique());
+    create_named(connection, &name, partitions, configs)
+}
+
+/// Makes a topic of exactly this name.
+pub(crate) fn create_named(
+    connection: &mut Connection,
+    name: &str,
+    partitions: i32,
+    configs: &[(&str, &str)],
+) -> Topic {
     let configs = configs
         .iter()
         .map(|(key, value)| create_topics::CreatableTopicConfig {
@@ -52,7 +62,7 @@ pub(crate) fn create_with(
             value: Some((*value).into()),
         });
     let topic = create_topics::CreatableTopic {
-        name: name.as_str().into(),
+        name: name.into(),
         num_partitions: partitions,
         replication_factor: 1,
         configs: configs.collect(),
@@ -67,7 +77,7 @@ pub(crate) fn create_with(
     let created = answer.read::<CreateTopicsRequest<'_>>();
     let result = &created.topics[0];
     assert_eq!(result.error_code, 0, "{:?}", result.error_message);
-    wait_for(connection, &name, partitions)
+    wait_for(connection, name, partitions)
 }
 
 /// Waits until the topic's partitions have leaders.
