@@ -1,4 +1,5 @@
-//! Groups and their committed offsets, as state machines over the records of `__consumer_offsets`.
+//! Groups and their committed offsets, as state machines over the records of `__consumer_offsets`;
+//! transactions, over those of `__transaction_state`, in the folder [`transaction`].
 //!
 //! Vocabulary: an [`Ask`] is one request to one group, an [`Answer`] what becomes of it; a
 //! [`Caller`] is the host's name for whoever waits; a [`Step`] is what one input led to: records
@@ -36,6 +37,7 @@ mod step;
 mod timeline;
 mod timers;
 mod topics;
+pub mod transaction;
 mod windows;
 
 pub use ask::{

@@ -128,13 +128,13 @@ fn list(settings: &Settings, key: &'static str) -> Vec<String> {
         .collect()
 }
 
-fn whole(settings: &Settings, key: &'static str) -> i64 {
+pub(crate) fn whole(settings: &Settings, key: &'static str) -> i64 {
     let parsed = text(settings, key).parse();
     assert!(parsed.is_ok(), "{key} is a whole number");
     parsed.unwrap_or(0)
 }
 
-fn whole_i32(settings: &Settings, key: &'static str) -> i32 {
+pub(crate) fn whole_i32(settings: &Settings, key: &'static str) -> i32 {
     i32::try_from(whole(settings, key)).unwrap_or(i32::MAX)
 }
 
@@ -142,6 +142,6 @@ fn count(settings: &Settings, key: &'static str) -> usize {
     usize::try_from(whole(settings, key)).unwrap_or(0)
 }
 
-fn milliseconds(settings: &Settings, key: &'static str) -> Duration {
+pub(crate) fn milliseconds(settings: &Settings, key: &'static str) -> Duration {
     Duration::from_millis(u64::try_from(whole(settings, key)).unwrap_or(0))
 }

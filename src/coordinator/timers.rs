@@ -22,11 +22,16 @@ pub(crate) enum TimerKind {
     Assignment,
     /// A consumer group's regular expressions are resolved again.
     Regex,
+    /// An open transaction is aborted.
+    Transaction,
+    /// Markers of a transaction are sent again.
+    Markers,
 }
 
 /// The name of a timer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TimerKey {
+    /// The group, or the transactional id.
     pub(crate) group: Arc<str>,
     /// Empty when the timer is the whole group's.
     pub(crate) member: Arc<str>,

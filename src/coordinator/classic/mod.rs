@@ -103,7 +103,11 @@ impl Scene<'_, '_> {
             TimerKind::Join => self.join_time_is_up(),
             TimerKind::Sync => self.sync_time_is_up(),
             // Timers of the other protocol may outlive a conversion; they mean nothing here.
-            TimerKind::Rebalance | TimerKind::Assignment | TimerKind::Regex => {}
+            TimerKind::Rebalance
+            | TimerKind::Assignment
+            | TimerKind::Regex
+            | TimerKind::Transaction
+            | TimerKind::Markers => {}
         }
     }
 

@@ -28,7 +28,7 @@ mod migrate;
 mod partitions;
 mod reconcile;
 mod refuse;
-mod regex;
+pub(crate) mod regex;
 mod replay;
 mod resolve;
 mod state;
