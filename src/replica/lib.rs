@@ -19,6 +19,7 @@ mod producers;
 mod replica;
 mod snapshot;
 mod transactions;
+mod verification;
 
 #[cfg(test)]
 mod tests;
@@ -29,3 +30,4 @@ pub use producers::{Marker, ProducerStates, Verdict};
 pub use replica::{Admission, AppendError, Effects, Replica, ReplicaStart, Role};
 pub use snapshot::SnapshotError;
 pub use transactions::{CompletedTransaction, Transactions};
+pub use verification::VerificationGuard;

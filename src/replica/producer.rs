@@ -60,6 +60,9 @@ pub enum ProducerError {
         /// Where the transaction began.
         transaction_start: Offset,
     },
+    /// The batch would begin a transaction of which the coordinator was not asked, or whose answer
+    /// is over (KIP-890).
+    Unverified,
     /// A newer coordinator has written a marker for this producer already.
     CoordinatorFenced {
         /// What the marker has.
@@ -113,6 +116,11 @@ impl Producer {
     #[must_use]
     pub fn last_sequence(&self) -> i32 {
         self.batches.back().map_or(-1, |batch| batch.last_sequence)
+    }
+
+    /// Whether its transaction is open in this epoch: then it was verified.
+    pub(crate) fn is_open_in(&self, epoch: ProducerEpoch) -> bool {
+        self.transaction_start.is_some() && self.epoch == epoch
     }
 
     /// The remembered batch that `batch` repeats: same epoch, same sequence numbers.
@@ -214,6 +222,10 @@ impl std::fmt::Display for ProducerError {
                 out,
                 "the producer's transaction that began at offset {transaction_start} is still \
                  open; only transactional batches may follow"
+            ),
+            Self::Unverified => out.write_str(
+                "the coordinator was not asked whether this partition takes part in the \
+                 producer's transaction",
             ),
             Self::CoordinatorFenced { found, current } => write!(
                 out,

@@ -39,7 +39,7 @@ pub struct Marker {
 pub struct ProducerStates {
     pub(crate) producers: BTreeMap<ProducerId, Producer>,
     pub(crate) transactions: Transactions,
-    producers_max: usize,
+    pub(crate) producers_max: usize,
 }
 
 impl ProducerStates {
@@ -84,6 +84,20 @@ impl ProducerStates {
     #[must_use]
     pub const fn transactions(&self) -> &Transactions {
         &self.transactions
+    }
+
+    /// Whether the producer's transaction is open in this epoch.
+    #[must_use]
+    pub fn is_open_in(&self, id: ProducerId, epoch: ProducerEpoch) -> bool {
+        let producer = self.producers.get(&id);
+        producer.is_some_and(|producer| producer.is_open_in(epoch))
+    }
+
+    /// Whether the batch is remembered, so that it will not be appended again.
+    pub(crate) fn is_duplicate(&self, batch: &ProducerBatch) -> bool {
+        let producer = self.producers.get(&batch.id);
+        batch.first_sequence >= 0
+            && producer.is_some_and(|producer| producer.duplicate(batch).is_some())
     }
 
     /// Judges a batch. One without sequence numbers is a coordinator's, as validation lets no

@@ -11,8 +11,9 @@ use crate::epochs::LeaderEpochs;
 use crate::producer::{AppendedBatch, ProducerError};
 use crate::producers::{Marker, ProducerStates, Verdict};
 use crate::transactions::CompletedTransaction;
+use crate::verification::{VerificationGuard, Verifications};
 use base::{LeaderEpoch, NodeId, Offset, Timestamp};
-use batch::Validated;
+use batch::{ProducerBatch, Validated};
 use std::collections::BTreeMap;
 
 /// What the replica does for its partition at present.
@@ -92,6 +93,7 @@ pub struct Replica {
     followers: BTreeMap<NodeId, Offset>,
     epochs: LeaderEpochs,
     producers: ProducerStates,
+    verifications: Verifications,
 }
 
 impl Replica {
@@ -118,6 +120,7 @@ impl Replica {
             in_sync_min: 1,
             followers: BTreeMap::new(),
             epochs: start.epochs,
+            verifications: Verifications::new(start.producers.producers_max),
             producers: start.producers,
         };
         replica.producers.handle_high_watermark(high_watermark);
@@ -161,6 +164,7 @@ impl Replica {
         self.role = Role::Follower;
         self.leader_epoch = epoch;
         self.followers.clear();
+        self.verifications.end_all();
         self.check();
     }
 
@@ -211,12 +215,56 @@ impl Replica {
             let timestamp = batch.max_timestamp;
             self.producers
                 .append(producer, offsets, timestamp, batch.is_transactional);
+            if batch.is_transactional {
+                self.verifications.end(producer.id);
+            }
         }
         self.check();
         Ok(Admission::Append {
             base_offset,
             leader_epoch: self.leader_epoch,
         })
+    }
+
+    /// Draws the guard under which a transactional batch may be appended, once the coordinator has
+    /// said that this partition takes part; nothing when the producer's transaction is open here
+    /// already, or the batch is in the log, so that nobody need be asked (KIP-890).
+    pub fn handle_verification(
+        &mut self,
+        batch: &ProducerBatch,
+        now: Timestamp,
+    ) -> Option<VerificationGuard> {
+        let is_needed = !self.producers.is_open_in(batch.id, batch.epoch)
+            && !self.producers.is_duplicate(batch);
+        is_needed.then(|| self.verifications.begin(batch, now))
+    }
+
+    /// As [`Replica::handle_append`], for a client's batch, where the coordinator has to be asked
+    /// before a transaction begins.
+    ///
+    /// # Errors
+    /// When the batch must not be appended.
+    pub fn handle_verified_append(
+        &mut self,
+        batch: &Validated,
+        acks_all: bool,
+        guard: Option<VerificationGuard>,
+    ) -> Result<Admission, AppendError> {
+        if self.role != Role::Leader {
+            return Err(AppendError::NotLeader);
+        }
+        if let Some(producer) = batch.producer.as_ref().filter(|_| batch.is_transactional) {
+            let is_known = self.producers.is_open_in(producer.id, producer.epoch)
+                || self.producers.is_duplicate(producer);
+            if !is_known {
+                // A fenced producer hears that, whatever its guard is worth.
+                let verdict = self.producers.check(producer, true);
+                verdict.map_err(AppendError::Producer)?;
+                let checked = self.verifications.check(producer, guard);
+                checked.map_err(AppendError::Producer)?;
+            }
+        }
+        self.handle_append(batch, acks_all)
     }
 
     /// Gives a transaction's marker its place; with it, the transaction that it ends.
@@ -236,6 +284,7 @@ impl Replica {
         let offset = self.log_end;
         self.log_end = offset.plus(1);
         let completed = self.producers.append_marker(marker, offset);
+        self.verifications.end(marker.producer_id);
         assert!(completed.is_none_or(|completed| completed.first_offset < offset));
         Ok((offset, completed))
     }
@@ -302,6 +351,7 @@ impl Replica {
         self.durable_end = self.durable_end.min(self.log_end);
         self.high_watermark = self.high_watermark.min(self.log_end);
         self.producers = producers;
+        self.verifications.end_all();
         self.producers.handle_high_watermark(self.high_watermark);
         self.last_stable_offset = self.stable_end();
         self.check();
@@ -313,6 +363,7 @@ impl Replica {
 
     /// Forgets idle producers; how many went.
     pub fn handle_expiry(&mut self, now: Timestamp, expiration_ms: i64) -> usize {
+        self.verifications.expire(now, expiration_ms);
         self.producers.expire(now, expiration_ms)
     }
 

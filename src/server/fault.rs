@@ -133,7 +133,9 @@ fn of_producer(error: &ProducerError) -> ErrorCode {
         ProducerError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
         // Produce keeps the older code for a fenced producer (KIP-588).
         ProducerError::InvalidEpoch { .. } => ErrorCode::InvalidProducerEpoch,
-        ProducerError::InvalidTransactionState { .. } => ErrorCode::InvalidTxnState,
+        ProducerError::InvalidTransactionState { .. } | ProducerError::Unverified => {
+            ErrorCode::InvalidTxnState
+        }
         ProducerError::CoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
     }
 }

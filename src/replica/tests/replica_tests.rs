@@ -6,7 +6,7 @@ use crate::{
 use base::{LeaderEpoch, NodeId, Offset, Random, Timestamp};
 use batch::{Codec, ProducerBatch, Validated};
 
-fn start(log_end: i64) -> ReplicaStart {
+pub(crate) fn start(log_end: i64) -> ReplicaStart {
     ReplicaStart {
         log_start: Offset(0),
         log_end: Offset(log_end),
@@ -16,7 +16,7 @@ fn start(log_end: i64) -> ReplicaStart {
     }
 }
 
-fn validated(
+pub(crate) fn validated(
     record_count: u32,
     producer: Option<ProducerBatch>,
     is_transactional: bool,

@@ -150,6 +150,7 @@ fn producers_have_the_codes_of_kafka() {
             },
             ErrorCode::InvalidTxnState,
         ),
+        (ProducerError::Unverified, ErrorCode::InvalidTxnState),
         (
             ProducerError::CoordinatorFenced {
                 found: 1,
