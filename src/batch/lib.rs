@@ -19,6 +19,7 @@ mod error;
 mod filter;
 mod layout;
 pub mod legacy;
+mod marker;
 mod records;
 mod scratch;
 mod source;
@@ -36,6 +37,7 @@ pub use control::ControlRecord;
 pub use error::{BatchError, RecordFault, Refusal, RefusalReason, Refusals};
 pub use filter::{empty, filter};
 pub use layout::{Attributes, HEADER_BYTES, LENGTH_OVERHEAD, MAGIC, PREFIX_BYTES, TimestampType};
+pub use marker::EndMarker;
 pub use records::{
     Header, Headers, Record, Records, TimestampOffset, first_at_or_after, max_timestamp_record,
     records,

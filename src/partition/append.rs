@@ -88,11 +88,7 @@ impl Partition {
         };
         // The request's memory goes back to its connection's budget before the wait.
         drop(request);
-        if config.acknowledges_from_device() {
-            self.wait_acknowledged(next_offset).await?;
-        } else {
-            self.note_in_memory(next_offset);
-        }
+        self.acknowledge(next_offset).await?;
         Ok(AppendOutcome {
             base_offset,
             log_append_time: if appends_now { now } else { Timestamp::NONE },
@@ -126,6 +122,15 @@ impl Partition {
             return Err(AppendError::CodecTooNew);
         }
         Ok(validated)
+    }
+
+    /// Waits as long as the topic's acknowledgements do.
+    pub(crate) async fn acknowledge(&self, end: Offset) -> Result<(), StorageError> {
+        if self.shared.config.borrow().acknowledges_from_device() {
+            return self.wait_acknowledged(end).await;
+        }
+        self.note_in_memory(end);
+        Ok(())
     }
 
     /// Waits until everything below `end` is below the high watermark.

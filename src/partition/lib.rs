@@ -24,6 +24,7 @@ mod open;
 mod partition;
 mod producers;
 mod retention;
+mod transactions;
 mod watch;
 
 pub use append::{AppendOutcome, AppendRequest};

@@ -4,9 +4,13 @@ use base::{LeaderEpoch, Offset, TopicPartition, Uuid};
 use batch::BatchView;
 use config::TopicConfig;
 use replica::{LeaderEpochs, ProducerStates, Replica, ReplicaStart};
-use storage::{Engine, FoundLog, Log, OpenLog, RecoveryReport, RecoveryVisitor, StorageError};
+use storage::{
+    AbortedTransaction, Engine, FoundLog, Log, OpenLog, RecoveryReport, RecoveryVisitor,
+    StorageError,
+};
 
 use crate::partition::{Partition, log_config};
+use crate::transactions::aborted;
 
 /// Producers tracked per partition; past it the one unused longest is forgotten.
 const PRODUCERS_MAX: usize = 100_000;
@@ -31,6 +35,8 @@ struct Visitor<'a> {
     name: TopicPartition,
     producers: ProducerStates,
     epochs: LeaderEpochs,
+    /// Behind the snapshot; what was aborted below it is in the log's own files.
+    aborted: Vec<AbortedTransaction>,
 }
 
 impl RecoveryVisitor for Visitor<'_> {
@@ -52,10 +58,13 @@ impl RecoveryVisitor for Visitor<'_> {
             self.epochs
                 .assign(batch.leader_epoch(), batch.base_offset());
         }
-        if let Err(error) = self.producers.replay(batch, &mut self.engine.scratch()) {
-            // Its checksum is right, so somebody wrote it this way; no producer depends on it.
-            let offset = batch.base_offset();
-            tracing::warn!(partition = %self.name, %offset, %error, "marker passed over");
+        match self.producers.replay(batch, &mut self.engine.scratch()) {
+            Ok(ended) => self.aborted.extend(ended.and_then(aborted)),
+            Err(error) => {
+                // Its checksum is right, so somebody wrote it this way; no producer depends on it.
+                let offset = batch.base_offset();
+                tracing::warn!(partition = %self.name, %offset, %error, "marker passed over");
+            }
         }
     }
 
@@ -93,6 +102,7 @@ impl Partition {
             name: open.name.clone(),
             producers: ProducerStates::new(PRODUCERS_MAX),
             epochs: LeaderEpochs::new(),
+            aborted: Vec::new(),
         };
         let open_log = OpenLog {
             partition: open.name,
@@ -103,6 +113,9 @@ impl Partition {
         };
         let (log, report) = Log::open(engine, &open_log, &mut visitor).await?;
         tell(&open_log.partition, &report);
+        for aborted in visitor.aborted {
+            log.note_aborted(aborted);
+        }
         let epochs = read_epochs(&log, visitor.epochs).await?;
         let replica = Replica::new(ReplicaStart {
             log_start: log.log_start(),

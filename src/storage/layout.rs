@@ -18,6 +18,11 @@ use crate::standing::Standing;
 pub(crate) const INDEX_ENTRY_BYTES: usize = 8;
 /// The time index's entry: `i64` timestamp, `u32` relative offset.
 pub(crate) const TIME_ENTRY_BYTES: usize = 12;
+/// The aborted index's entry: `i16` version, then as `i64` the producer's id, the first and the last
+/// offset of the transaction, and the last stable offset behind it.
+pub(crate) const ABORTED_ENTRY_BYTES: usize = 2 + 4 * 8;
+/// The only version of that entry.
+const ABORTED_VERSION: i16 = 0;
 /// Digits of a base offset in a file's name.
 const OFFSET_DIGITS: usize = 20;
 
@@ -55,6 +60,7 @@ pub(crate) const DELETED_SUFFIX: &str = "-delete";
 const _: () = {
     assert!(INDEX_ENTRY_BYTES == 2 * size_of::<u32>());
     assert!(TIME_ENTRY_BYTES == size_of::<i64>() + size_of::<u32>());
+    assert!(ABORTED_ENTRY_BYTES == 34);
     assert!(OFFSET_DIGITS > i64::MAX.ilog10() as usize);
 };
 
@@ -69,10 +75,18 @@ pub(crate) enum FileKind {
     TimeIndex,
     /// Producer states as of the offset in the name.
     Snapshot,
+    /// Transactions whose abort marker stands in the segment; none for a segment without.
+    Aborted,
 }
 
 impl FileKind {
-    const ALL: [Self; 4] = [Self::Log, Self::Index, Self::TimeIndex, Self::Snapshot];
+    const ALL: [Self; 5] = [
+        Self::Log,
+        Self::Index,
+        Self::TimeIndex,
+        Self::Snapshot,
+        Self::Aborted,
+    ];
 
     const fn extension(self) -> &'static str {
         match self {
@@ -80,6 +94,7 @@ impl FileKind {
             Self::Index => "index",
             Self::TimeIndex => "timeindex",
             Self::Snapshot => "snapshot",
+            Self::Aborted => "txnindex",
         }
     }
 
@@ -176,6 +191,34 @@ pub(crate) fn parse_time_entry(bytes: [u8; TIME_ENTRY_BYTES]) -> (i64, u32) {
         i64::from_be_bytes([a, b, c, d, e, f, g, h]),
         u32::from_be_bytes([i, j, k, l]),
     )
+}
+
+/// An aborted index entry's bytes: the four numbers in their order.
+pub(crate) fn aborted_entry(numbers: [i64; 4]) -> [u8; ABORTED_ENTRY_BYTES] {
+    let mut bytes = [0; ABORTED_ENTRY_BYTES];
+    let fields = ABORTED_VERSION.to_be_bytes().into_iter();
+    let fields = fields.chain(numbers.into_iter().flat_map(i64::to_be_bytes));
+    bytes
+        .iter_mut()
+        .zip(fields)
+        .for_each(|(slot, byte)| *slot = byte);
+    bytes
+}
+
+/// An aborted index entry: its four numbers, where its version is known.
+pub(crate) fn parse_aborted_entry(bytes: [u8; ABORTED_ENTRY_BYTES]) -> Option<[i64; 4]> {
+    let (version, rest) = bytes.split_first_chunk::<2>()?;
+    let (fields, _) = rest.as_chunks::<8>();
+    let mut numbers = fields.iter().map(|field| i64::from_be_bytes(*field));
+    if i16::from_be_bytes(*version) != ABORTED_VERSION {
+        return None;
+    }
+    Some([
+        numbers.next()?,
+        numbers.next()?,
+        numbers.next()?,
+        numbers.next()?,
+    ])
 }
 
 /// The text of a checkpoint of one offset per partition.

@@ -18,6 +18,7 @@
 //!
 //! Start reading at `log.rs`, then `flusher.rs`, `reader.rs` and `recovery.rs`.
 
+mod aborted;
 mod compaction;
 mod counters;
 mod damage;
@@ -52,6 +53,7 @@ mod times;
 mod verify;
 mod windows;
 
+pub use aborted::AbortedTransaction;
 pub use compaction::{
     CompactionLimits, CompactionNeed, CompactionReport, CompactionRules, LastOfProducer,
 };

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use base::Offset;
 use reactor::IoErrorKind;
 
+use crate::aborted;
 use crate::error::StorageError;
 use crate::layout::{self, FileKind};
 use crate::log::Log;
@@ -91,6 +92,10 @@ impl Log {
         if !behind.is_empty() {
             core.sync_dir(&dir).await?;
         }
+        for gone in &behind {
+            // Not before their segments: those that are found again need them.
+            aborted::remove(core, &dir, gone.base).await?;
+        }
         self.wait_idle(segment).await;
         segment.close();
         segment.stage.set(Stage::Active);
@@ -116,6 +121,7 @@ impl Log {
             let mut state = self.shared.state.borrow_mut();
             state.end = end;
             state.log_start = state.log_start.min(end);
+            state.aborted.cut(end, segment.base);
             state.durable = Place {
                 offset: end,
                 segment: Rc::clone(segment),
@@ -123,7 +129,9 @@ impl Log {
             };
             state.check();
         }
-        self.remove_snapshots(|snapshot| snapshot > end).await
+        self.remove_snapshots(|snapshot| snapshot > end).await?;
+        // They must not come back once the log has grown beyond them again.
+        Ok(core.sync_dir(&dir).await?)
     }
 
     async fn rebuild_active(&self, segment: &Rc<Segment>) -> Result<(), StorageError> {
@@ -200,6 +208,9 @@ impl Log {
             counters.bytes_removed.add(gone.len.get());
             // A name that comes back after a crash is removed again: it lies below the start.
             self.discard_segment(&gone).await?;
+            let next = gone.next_offset.get();
+            self.shared.state.borrow_mut().aborted.trim(next);
+            aborted::remove(self.engine().core(), &self.dir(), gone.base).await?;
             count += 1;
         }
         Ok(count)
@@ -344,6 +355,7 @@ impl Log {
     /// When the device refuses; the log itself still has everything.
     pub async fn write_snapshot(&self, offset: Offset, bytes: &[u8]) -> Result<(), StorageError> {
         self.engine().check_online()?;
+        self.write_aborted().await?;
         let path = self.dir().join(FileKind::Snapshot.name(offset));
         self.engine().core().replace(&path, bytes).await?;
         let snapshots = self.snapshots().await?;

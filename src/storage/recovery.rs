@@ -8,7 +8,7 @@
 //! Invariants: a crash during recovery leaves files from which recovery finds the same log; what
 //! recovery hands out is on the device.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use base::{Offset, TopicPartition, Uuid};
 use batch::BatchView;
 use reactor::{Core, Entry, OpenMode};
 
+use crate::aborted::{self, AbortedTransaction};
 use crate::engine::Engine;
 use crate::error::{Fault, StorageError};
 use crate::index::{IndexedBatch, Indexes};
@@ -102,6 +103,8 @@ struct Found {
     discarded: Vec<String>,
     /// Finished files that should take the place of segments.
     swaps: Vec<Offset>,
+    /// Segments with a file of aborted transactions.
+    with_aborted: BTreeSet<Offset>,
 }
 
 impl Found {
@@ -112,7 +115,12 @@ impl Found {
             match FileKind::parse(&entry.name) {
                 Some((FileKind::Log, base)) => drop(found.logs.insert(base, entry.len)),
                 Some((FileKind::Snapshot, offset)) => found.snapshots.push(offset),
-                Some((_, base)) => others.push((base, entry.name)),
+                Some((kind, base)) => {
+                    if kind == FileKind::Aborted {
+                        found.with_aborted.insert(base);
+                    }
+                    others.push((base, entry.name));
+                }
                 None => found.note_other(entry.name),
             }
         }
@@ -150,6 +158,8 @@ struct Recovery<'a> {
     recovery_point: Offset,
     log_start: Offset,
     clean: bool,
+    /// Segments with a file of aborted transactions.
+    with_aborted: BTreeSet<Offset>,
     report: RecoveryReport,
     all_bytes: u64,
     told: Duration,
@@ -201,6 +211,7 @@ impl Log {
             recovery_point: open.recovery_point,
             log_start: open.log_start,
             clean: open.clean,
+            with_aborted: BTreeSet::new(),
             report: RecoveryReport::default(),
             all_bytes: 0,
             told: engine.core().now(),
@@ -293,6 +304,7 @@ impl Recovery<'_> {
                 .discard(self.dir.join(discarded), self.open.config.file_delete_delay);
         }
         let mut found = self.finish_replacing(found).await?;
+        self.with_aborted = std::mem::take(&mut found.with_aborted);
         self.log_start = self.log_start.max(self.standing.log_start);
         self.discard_below_start(&mut found).await?;
         let segments = self.segments(&found).await?;
@@ -303,7 +315,7 @@ impl Recovery<'_> {
         let log_start = self.log_start.clamp(first, end.max(first));
         let mut state = LogState::new(self.open.config, segments, log_start, &active);
         state.standing = self.standing;
-        self.replay(&state, &found.snapshots).await?;
+        self.replay(&mut state, &found.snapshots).await?;
         Ok(state)
     }
 
@@ -330,7 +342,7 @@ impl Recovery<'_> {
         let to = layout::with_suffix(&path, layout::DISCARDED_SUFFIX);
         core.rename(&path, &to).await?;
         self.engine.discard(to, self.open.config.file_delete_delay);
-        for kind in [FileKind::Index, FileKind::TimeIndex] {
+        for kind in [FileKind::Index, FileKind::TimeIndex, FileKind::Aborted] {
             remove_if_there(core, &self.dir.join(kind.name(base))).await?;
         }
         Ok(())
@@ -582,6 +594,7 @@ impl Recovery<'_> {
                 *base >= self.recovery_point,
                 "only what was never acknowledged goes"
             );
+            aborted::remove(core, &self.dir, *base).await?;
             core.remove_file(&self.dir.join(FileKind::Log.name(*base)))
                 .await?;
             core.sync_dir(&self.dir).await?;
@@ -613,13 +626,23 @@ impl Recovery<'_> {
     }
 
     /// Loads the newest intact snapshot and shows the batches behind it.
-    async fn replay(&mut self, state: &LogState, snapshots: &[Offset]) -> Result<(), StorageError> {
+    async fn replay(
+        &mut self,
+        state: &mut LogState,
+        snapshots: &[Offset],
+    ) -> Result<(), StorageError> {
         let core = self.engine.core().clone();
         let mut from = state.log_start;
+        let aborted = self.read_aborted(state).await?;
         for offset in snapshots.iter().rev() {
             let path = self.dir.join(FileKind::Snapshot.name(*offset));
             if *offset > state.end {
+                // For good: the log will grow beyond it, with other batches.
                 core.remove_file(&path).await?;
+                core.sync_dir(&self.dir).await?;
+                continue;
+            }
+            if aborted.is_none() {
                 continue;
             }
             let bytes = core.read_small(&path).await?;
@@ -629,11 +652,40 @@ impl Recovery<'_> {
                 break;
             }
         }
+        for (base, found) in aborted.into_iter().flatten() {
+            let end = state.segments.get(&base);
+            let end = end.map_or(base, |segment| segment.next_offset.get());
+            state.aborted.load(found, (base, end), from);
+        }
+        state.aborted.trim(state.log_start);
         let first = state.segment_for(from).map_or(from, |segment| segment.base);
         for segment in state.segments.range(first..).map(|(_, segment)| segment) {
             self.replay_segment(segment, from).await?;
         }
         Ok(())
+    }
+
+    /// The aborted transactions of each segment, as its file has them. Where one is damaged, no
+    /// snapshot helps: all is made again from the log.
+    async fn read_aborted(
+        &self,
+        state: &mut LogState,
+    ) -> Result<Option<Vec<(Offset, Vec<AbortedTransaction>)>>, StorageError> {
+        let (mut all, mut is_intact) = (Vec::new(), true);
+        let bases: Vec<Offset> = state.segments.keys().copied().collect();
+        for base in bases
+            .into_iter()
+            .filter(|base| self.with_aborted.contains(base))
+        {
+            match aborted::load(self.engine.core(), &self.dir, base).await? {
+                Some(found) => all.push((base, found)),
+                None => {
+                    state.aborted.note_damaged(base);
+                    is_intact = false;
+                }
+            }
+        }
+        Ok(is_intact.then_some(all))
     }
 
     async fn replay_segment(

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use base::Offset;
 
+use crate::aborted::AbortedIndex;
 use crate::options::LogConfig;
 use crate::segment::Segment;
 use crate::standing::Standing;
@@ -67,6 +68,8 @@ pub(crate) struct LogState {
     pub(crate) standing: Standing,
     pub(crate) end: Offset,
     pub(crate) durable: Place,
+    /// Its aborted transactions.
+    pub(crate) aborted: AbortedIndex,
     /// Where recent readers will go on.
     places: VecDeque<Place>,
     /// By how much the active file grows next.
@@ -103,6 +106,7 @@ impl LogState {
                 segment: Rc::clone(active),
                 position: active.len.get(),
             },
+            aborted: AbortedIndex::default(),
             places: VecDeque::new(),
             step: STEP_FIRST,
             chunk_bytes: CHUNK_BYTES_MIN,

@@ -4,6 +4,7 @@ mod builder_tests;
 mod codec_tests;
 mod golden_tests;
 mod legacy_tests;
+mod marker_tests;
 mod validate_tests;
 
 use crate::{BatchBuilder, BatchOptions, BatchView, Codec, Header, Rules, next_batch};

@@ -92,7 +92,7 @@ async fn live(core: reactor::Core, producer: Rc<RefCell<Producer>>) {
 }
 
 /// The seeds to run: `SEED=17` replays one, `SEEDS=5000` runs so many.
-fn seeds(all: std::ops::RangeInclusive<u64>) -> std::ops::RangeInclusive<u64> {
+pub(crate) fn seeds(all: std::ops::RangeInclusive<u64>) -> std::ops::RangeInclusive<u64> {
     let number = |name| {
         std::env::var(name)
             .ok()

@@ -3,3 +3,4 @@
 mod crashes;
 mod node;
 mod rules;
+mod transactions;

@@ -144,6 +144,19 @@ pub(crate) async fn consume(partition: &Partition) -> Vec<(i64, Vec<u8>)> {
     seen
 }
 
+/// All bytes of the log.
+pub(crate) async fn log_bytes(partition: &Partition) -> Vec<u8> {
+    let end = partition.high_watermark();
+    let (mut offset, mut bytes) = (partition.log_start_offset(), Vec::new());
+    while offset < end {
+        let part = read(partition, offset, end).await;
+        let last = Batches::new(&part).last().unwrap().unwrap();
+        offset = last.next_offset();
+        bytes.extend_from_slice(&part);
+    }
+    bytes
+}
+
 /// The bytes behind a fetch: parts of files can only be sent, so they are read from the log.
 async fn read(partition: &Partition, offset: Offset, upper_bound: Offset) -> Vec<u8> {
     let request = ReadRequest {

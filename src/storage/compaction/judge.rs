@@ -1,5 +1,7 @@
 //! What becomes of one batch when its segment is written again, by Kafka's rules.
 
+use std::collections::BTreeSet;
+
 use base::{Offset, Timestamp};
 use batch::{BatchError, BatchView, Record, Scratch, records};
 
@@ -31,6 +33,8 @@ pub(crate) struct Judge<'a> {
     pub(crate) keep: Vec<bool>,
     /// Records that were dropped so far.
     pub(crate) dropped: u64,
+    /// Markers that were dropped, of the group that is written now.
+    pub(crate) markers_gone: BTreeSet<Offset>,
 }
 
 impl Judge<'_> {
@@ -60,6 +64,9 @@ impl Judge<'_> {
         let kept = self.keep.iter().filter(|kept| **kept).count();
         self.dropped += (self.keep.len() - kept) as u64;
         if kept == 0 {
+            if ends_nothing {
+                self.markers_gone.insert(view.base_offset());
+            }
             return self.judge_empty(view, target);
         }
         let new_horizon = (horizon.is_none() && (has_tombstones || ends_nothing)).then(|| {

@@ -1,6 +1,6 @@
 //! One run of compaction, from reading the dirty part to the last replaced segment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use base::{BLOCK_SIZE, Offset, ProducerEpoch, ProducerId, Timestamp};
@@ -12,6 +12,7 @@ use super::keys::KeyMap;
 use super::need::CompactionNeed;
 use super::outcomes::Outcomes;
 use super::pace::Pace;
+use super::swap::Cleaned;
 use crate::error::{Fault, StorageError};
 use crate::index::{IndexedBatch, Indexes};
 use crate::layout::{self, FileKind};
@@ -155,6 +156,7 @@ impl Run<'_> {
             scratch: Scratch::new(),
             keep: Vec::new(),
             dropped: 0,
+            markers_gone: BTreeSet::new(),
         };
         let covered = sources.into_iter().filter(|segment| segment.base < end);
         for group in self.groups(covered.collect()) {
@@ -293,6 +295,7 @@ impl Run<'_> {
         let path = first.path(FileKind::Log);
         let cleaned_path = layout::with_suffix(&path, layout::CLEANED_SUFFIX);
         let buffer_bytes = buffer_bytes(self.rules.limits.buffer_bytes, engine.chunks().limit());
+        judge.markers_gone.clear();
         let mut file = CleanedFile::create(&engine, &cleaned_path, buffer_bytes).await?;
         let written = self.write_group(group, judge, &mut file).await;
         let (indexes, is_same) = match written {
@@ -312,7 +315,13 @@ impl Run<'_> {
         self.report.bytes_written += len;
         self.report.segments_before += group.len();
         self.report.segments_after += 1;
-        self.swap(group, &cleaned_path, len, indexes).await
+        let cleaned = Cleaned {
+            path: cleaned_path,
+            len,
+            indexes,
+            markers_gone: std::mem::take(&mut judge.markers_gone),
+        };
+        self.swap(group, cleaned).await
     }
 
     /// Writes what stays of a group; the new file's indexes, and whether nothing changed.

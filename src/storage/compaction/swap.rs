@@ -8,12 +8,14 @@
 //! Invariant: readers that hold an old segment have its file open and its indexes in memory, and
 //! never look at the new file by its positions.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use base::Offset;
 
 use super::run::Run;
+use crate::aborted;
 use crate::error::StorageError;
 use crate::index::Indexes;
 use crate::layout::{self, FileKind};
@@ -23,14 +25,21 @@ use crate::planted::planted;
 use crate::segment::{Segment, Stage};
 use crate::standing::Standing;
 
+/// A finished file.
+pub(crate) struct Cleaned {
+    pub(crate) path: PathBuf,
+    pub(crate) len: u64,
+    pub(crate) indexes: Indexes,
+    /// The markers that it lacks.
+    pub(crate) markers_gone: BTreeSet<Offset>,
+}
+
 impl Run<'_> {
-    /// Replaces `group` by the file at `cleaned`.
+    /// Replaces `group` by what was made of it.
     pub(crate) async fn swap(
         &mut self,
         group: &[Rc<Segment>],
-        cleaned: &Path,
-        len: u64,
-        indexes: Indexes,
+        cleaned: Cleaned,
     ) -> Result<(), StorageError> {
         let (Some(first), Some(last)) = (group.first(), group.last()) else {
             return Ok(());
@@ -39,10 +48,11 @@ impl Run<'_> {
         let _alone = log.structure_gate().enter().await;
         if self.check_going_on().is_err() || !log.has_all(group) {
             // Retention took what was to be replaced, or the log is going away.
-            drop(log.engine().core().remove_file(cleaned).await);
+            drop(log.engine().core().remove_file(&cleaned.path).await);
             return self.check_going_on();
         }
         let (base, end) = (first.base, last.next_offset.get());
+        log.merge_aborted(base, end, &cleaned.markers_gone).await?;
         let standing = log.standing();
         let noted = Standing {
             sealed: standing.sealed.max(end),
@@ -54,13 +64,13 @@ impl Run<'_> {
         }
         remove_index_files(log, first).await?;
         let segment = Rc::new(Segment::found(&log.dir(), base));
-        segment.len.set(len);
-        segment.flushed.set(len);
-        segment.allocated.set(len);
+        segment.len.set(cleaned.len);
+        segment.flushed.set(cleaned.len);
+        segment.allocated.set(cleaned.len);
         segment.next_offset.set(end);
         segment.stage.set(Stage::Sealed);
-        *segment.indexes.borrow_mut() = Some(indexes);
-        if let Err(error) = log.replace_files(group, cleaned, &segment).await {
+        *segment.indexes.borrow_mut() = Some(cleaned.indexes);
+        if let Err(error) = log.replace_files(group, &cleaned.path, &segment).await {
             // Half of the names are changed; a restart finishes the rest.
             log.engine().go_offline(error.clone());
             return Err(error);
@@ -100,6 +110,10 @@ impl Log {
         core.sync_dir(&dir).await?;
         for old in group {
             self.discard_segment(old).await?;
+            if old.base != segment.base {
+                // The first one's file has the entries of all.
+                aborted::remove(core, &dir, old.base).await?;
+            }
         }
         core.rename(&swap, &path).await?;
         core.sync_dir(&dir).await?;

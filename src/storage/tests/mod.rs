@@ -1,5 +1,6 @@
 //! The log engine on the simulated machine: round trips against a naive model, crashes, damage.
 
+mod aborted;
 mod bit_rot;
 mod compaction;
 mod crashes;
