@@ -1,4 +1,4 @@
-//! OffsetCommit, OffsetFetch and OffsetDelete, for groups of all kinds.
+//! OffsetCommit, TxnOffsetCommit, OffsetFetch and OffsetDelete, for groups of all kinds.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +14,28 @@ use crate::offsets::{Committed, EXPIRING_VALUE_VERSION, VALUE_VERSION};
 use crate::planted::planted;
 use crate::{
     CommitPartition, CommitTopic, FetchTopic, FetchedPartition, FetchedTopic, OffsetCommitAsk,
-    OffsetDeleteAsk, OffsetFetchAsk, Refusal, TopicCodes,
+    OffsetDeleteAsk, OffsetFetchAsk, Producer, Refusal, TopicCodes, TxnOffsetCommitAsk,
 };
+
+/// Who commits what, in a transaction or not.
+pub(crate) struct Committing<'a> {
+    pub(crate) member: &'a str,
+    pub(crate) instance: Option<&'a str>,
+    pub(crate) generation_or_epoch: i32,
+    pub(crate) topics: &'a [CommitTopic],
+    /// Its client does not know the codes of KIP-848.
+    pub(crate) is_legacy: bool,
+    pub(crate) is_transactional: bool,
+}
+
+/// How a commit's records are written.
+#[derive(Clone, Copy)]
+enum Way {
+    /// At once, for as long as was asked for.
+    Ordinary { expires_at: Option<i64> },
+    /// In this producer's transaction.
+    Transactional(Producer),
+}
 
 /// Commits offsets. `is_absent`: nothing was known of the group before; then only a commit without
 /// membership makes it, as a simple group.
@@ -25,22 +45,70 @@ pub(crate) fn commit(
     ask: OffsetCommitAsk,
     is_absent: bool,
 ) -> Result<Vec<TopicCodes>, Refusal> {
-    check_commit(ctx, group, &ask, is_absent)?;
+    let committing = Committing {
+        member: &ask.member,
+        instance: ask.instance.as_deref(),
+        generation_or_epoch: ask.generation_or_epoch,
+        topics: &ask.topics,
+        is_legacy: ask.is_legacy,
+        is_transactional: false,
+    };
+    check_commit(ctx, group, &committing, is_absent)?;
     keep_session(ctx, group, &ask.member);
     let now = ctx.now.wall.get();
     let expires_at = ask.retention_ms.filter(|retention| *retention >= 0);
     let expires_at = expires_at.map(|retention| now.saturating_add(retention));
-    let mut codes = Vec::with_capacity(ask.topics.len());
-    for topic in ask.topics {
-        codes.push(commit_topic(ctx, group, topic, expires_at));
+    let way = Way::Ordinary { expires_at };
+    Ok(commit_topics(ctx, group, ask.topics, way))
+}
+
+/// Commits offsets in a transaction: they wait for its end (KIP-98).
+pub(crate) fn commit_transactional(
+    ctx: &mut Context<'_>,
+    group: &mut Group,
+    ask: TxnOffsetCommitAsk,
+    is_absent: bool,
+) -> Result<Vec<TopicCodes>, Refusal> {
+    if ask.group.is_empty() {
+        return Err(ErrorCode::InvalidGroupId.into());
     }
-    Ok(codes)
+    let committing = Committing {
+        member: &ask.member,
+        instance: ask.instance.as_deref(),
+        generation_or_epoch: ask.generation_or_epoch,
+        topics: &ask.topics,
+        is_legacy: false,
+        is_transactional: true,
+    };
+    let checked = check_commit(ctx, group, &committing, is_absent);
+    checked.map_err(|refusal| match refusal.code {
+        // Producers know generations only, also those of consumers that have member epochs.
+        ErrorCode::StaleMemberEpoch | ErrorCode::GroupIdNotFound => {
+            ErrorCode::IllegalGeneration.into()
+        }
+        _ => refusal,
+    })?;
+    let way = Way::Transactional(ask.producer);
+    Ok(commit_topics(ctx, group, ask.topics, way))
+}
+
+fn commit_topics(
+    ctx: &mut Context<'_>,
+    group: &mut Group,
+    topics: Vec<CommitTopic>,
+    way: Way,
+) -> Vec<TopicCodes> {
+    let mut codes = Vec::with_capacity(topics.len());
+    for topic in topics {
+        codes.push(commit_topic(ctx, group, topic, way));
+    }
+    codes
 }
 
 fn check_commit(
     ctx: &Context<'_>,
     group: &Group,
-    ask: &OffsetCommitAsk,
+    ask: &Committing<'_>,
     is_absent: bool,
 ) -> Result<(), Refusal> {
     if is_absent && ask.generation_or_epoch >= 0 {
@@ -75,7 +143,7 @@ fn commit_topic(
     ctx: &mut Context<'_>,
     group: &mut Group,
     topic: CommitTopic,
-    expires_at: Option<i64>,
+    way: Way,
 ) -> TopicCodes {
     let mut codes = Vec::with_capacity(topic.partitions.len());
     for partition in topic.partitions {
@@ -84,7 +152,7 @@ fn commit_topic(
         let code = if is_too_long {
             ErrorCode::OffsetMetadataTooLarge
         } else {
-            write(ctx, group, &topic.name, partition, expires_at);
+            write(ctx, group, &topic.name, partition, way);
             ErrorCode::None
         };
         codes.push((index, code));
@@ -107,8 +175,12 @@ fn write(
     group: &mut Group,
     topic: &str,
     partition: CommitPartition,
-    expires_at: Option<i64>,
+    way: Way,
 ) {
+    let expires_at = match way {
+        Way::Ordinary { expires_at } => expires_at,
+        Way::Transactional(_) => None,
+    };
     let value = OffsetCommitValue {
         offset: partition.offset.get(),
         leader_epoch: partition.leader_epoch.get(),
@@ -123,31 +195,34 @@ fn write(
     };
     let id = std::sync::Arc::clone(&group.id);
     let index = partition.partition.get();
-    ctx.emit(group, &key(&id, topic, index), Some((&value, version)));
+    let key = key(&id, topic, index);
+    if let Way::Transactional(producer) = way {
+        return ctx.emit_transactional(group, producer, &key, (&value, version));
+    }
+    ctx.emit(group, &key, Some((&value, version)));
     let end = ctx.ends.get(topic, index);
     let offset = partition.offset.get();
     ctx.windows
         .note(&id, (topic, index), offset, ctx.now.wall, end);
 }
 
-/// Forgets one committed offset.
+/// Forgets one offset, with what waits to replace it.
 pub(crate) fn forget(ctx: &mut Context<'_>, group: &mut Group, topic: &str, partition: i32) {
     let id = std::sync::Arc::clone(&group.id);
     ctx.emit(group, &key(&id, topic, partition), None);
     ctx.windows.forget(&id, topic, partition);
 }
 
-/// Forgets all committed offsets.
+/// Forgets all offsets, with what waits to replace them.
 pub(crate) fn forget_all(ctx: &mut Context<'_>, group: &mut Group) {
-    let all: Vec<(String, i32)> = group
-        .offsets
-        .iter()
-        .map(|(topic, partition, _)| (topic.to_owned(), partition))
+    let all = group.places().into_iter();
+    let all: Vec<(String, i32)> = all
+        .map(|(topic, partition)| (topic.to_owned(), partition))
         .collect();
     for (topic, partition) in all {
         forget(ctx, group, &topic, partition);
     }
-    assert!(group.offsets.is_empty(), "all offsets were forgotten");
+    assert!(group.has_no_offsets(), "all offsets were forgotten");
 }
 
 fn key<'k>(group: &'k str, topic: &'k str, partition: i32) -> ConsumerOffsetsKey<'k> {
@@ -159,15 +234,23 @@ fn key<'k>(group: &'k str, topic: &'k str, partition: i32) -> ConsumerOffsetsKey
 }
 
 /// Tells what is committed. A group that does not exist has committed nothing.
-pub(crate) fn fetch(group: &Group, ask: &OffsetFetchAsk) -> Result<Vec<FetchedTopic>, Refusal> {
+pub(crate) fn fetch(
+    ctx: &Context<'_>,
+    group: &Group,
+    ask: &OffsetFetchAsk,
+) -> Result<Vec<FetchedTopic>, Refusal> {
     if let Kind::Consumer(consumer) = &group.kind {
         consumer::check_fetch(consumer, ask)?;
     }
+    let is_stable = ask.require_stable && !planted!(ctx.planted, UnstableTold);
     let Some(topics) = &ask.topics else {
-        return Ok(fetch_all(group));
+        return Ok(fetch_all(group, is_stable));
     };
     let fetch_topic = |topic: &FetchTopic| {
         let fetch = |partition: &PartitionIndex| {
+            if is_stable && group.pending.contains(&topic.name, partition.get()) {
+                return unstable(*partition);
+            }
             let committed = group.offsets.get(&topic.name, partition.get());
             fetched(*partition, committed)
         };
@@ -180,11 +263,15 @@ pub(crate) fn fetch(group: &Group, ask: &OffsetFetchAsk) -> Result<Vec<FetchedTo
     Ok(topics.iter().map(fetch_topic).collect())
 }
 
-fn fetch_all(group: &Group) -> Vec<FetchedTopic> {
+fn fetch_all(group: &Group, is_stable: bool) -> Vec<FetchedTopic> {
     let topics = group.offsets.topics().map(|(name, partitions)| {
-        let partitions = partitions
-            .iter()
-            .map(|(partition, committed)| fetched(PartitionIndex(*partition), Some(committed)));
+        let partitions = partitions.iter().map(|(partition, committed)| {
+            let index = PartitionIndex(*partition);
+            if is_stable && group.pending.contains(name, *partition) {
+                return unstable(index);
+            }
+            fetched(index, Some(committed))
+        });
         FetchedTopic {
             name: name.to_owned(),
             id: base::Uuid::ZERO,
@@ -192,6 +279,14 @@ fn fetch_all(group: &Group) -> Vec<FetchedTopic> {
         }
     });
     topics.collect()
+}
+
+/// What is told of a partition whose offset a transaction may change any moment (KIP-447).
+fn unstable(partition: PartitionIndex) -> FetchedPartition {
+    FetchedPartition {
+        error: ErrorCode::UnstableOffsetCommit,
+        ..fetched(partition, None)
+    }
 }
 
 fn fetched(partition: PartitionIndex, committed: Option<&Committed>) -> FetchedPartition {
@@ -240,9 +335,11 @@ pub(crate) fn delete(
             ErrorCode::None
         };
         for partition in &topic.partitions {
-            let exists = group.offsets.get(&topic.name, partition.get()).is_some();
+            let index = partition.get();
+            let exists = group.offsets.get(&topic.name, index).is_some()
+                || group.pending.contains(&topic.name, index);
             if code == ErrorCode::None && exists {
-                forget(ctx, group, &topic.name, partition.get());
+                forget(ctx, group, &topic.name, index);
             }
         }
         let partitions = topic.partitions.into_iter();

@@ -1,7 +1,7 @@
 //! What every handler has at hand: the time, the settings, the topics, the timers, the step.
 //!
-//! Invariant: [`Context::emit`] is the only way in which a live step changes durable state, and it
-//! does so by replaying the very bytes that go to the log.
+//! Invariant: [`Context::emit`] and [`Context::emit_transactional`] are the only ways in which a live
+//! step changes durable state, and they do so by replaying the very bytes that go to the log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +9,12 @@ use std::time::Duration;
 use wire::{ConsumerOffsetsKey, Message};
 
 use crate::group::Group;
+use crate::pending::Producers;
 use crate::planted::Planted;
 use crate::records;
 use crate::timers::{TimerKey, TimerKind, Timers};
 use crate::windows::Windows;
-use crate::{Answer, Caller, GroupsConfig, LogEnds, Now, Step, Topics};
+use crate::{Answer, Caller, GroupsConfig, LogEnds, Now, Producer, Step, Topics};
 
 /// The surroundings of one input to one group.
 pub(crate) struct Context<'a> {
@@ -23,6 +24,7 @@ pub(crate) struct Context<'a> {
     pub(crate) timers: &'a mut Timers,
     pub(crate) windows: &'a mut Windows,
     pub(crate) ends: &'a LogEnds,
+    pub(crate) producers: &'a mut Producers,
     pub(crate) step: &'a mut Step,
     /// The empty name, which timers of a whole group carry in place of a member's.
     pub(crate) no_member: &'a Arc<str>,
@@ -40,9 +42,31 @@ impl Context<'_> {
         key: &ConsumerOffsetsKey<'_>,
         value: Option<Value<'_>>,
     ) {
+        assert_eq!(self.step.producer, None, "a step is of one kind");
+        self.put(group, key, value);
+    }
+
+    /// As [`Context::emit`], inside a producer's transaction.
+    pub(crate) fn emit_transactional(
+        &mut self,
+        group: &mut Group,
+        producer: Producer,
+        key: &ConsumerOffsetsKey<'_>,
+        value: Value<'_>,
+    ) {
+        if self.step.records.is_empty() {
+            self.step.producer = Some(producer);
+        }
+        assert_eq!(self.step.producer, Some(producer), "a step is of one kind");
+        self.put(group, key, Some(value));
+    }
+
+    fn put(&mut self, group: &mut Group, key: &ConsumerOffsetsKey<'_>, value: Option<Value<'_>>) {
         let record = records::encode(key, value);
-        let replayed = group.replay(key, record.value.as_deref());
+        let producer = self.step.producer.map(|producer| producer.id);
+        let replayed = group.replay(key, record.value.as_deref(), producer);
         assert!(replayed.is_ok(), "what was just encoded can be replayed");
+        self.producers.note(producer, group);
         self.step.records.push(record);
     }
 

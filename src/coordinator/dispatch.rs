@@ -33,7 +33,10 @@ pub(crate) fn dispatch(
         },
         Ask::ConsumerHeartbeat(ask) => return consumer::heartbeat(ctx, group, caller, ask),
         Ask::OffsetCommit(ask) => Answer::OffsetCommit(commits::commit(ctx, group, ask, is_absent)),
-        Ask::OffsetFetch(ask) => Answer::OffsetFetch(commits::fetch(group, &ask)),
+        Ask::TxnOffsetCommit(ask) => {
+            Answer::TxnOffsetCommit(commits::commit_transactional(ctx, group, ask, is_absent))
+        }
+        Ask::OffsetFetch(ask) => Answer::OffsetFetch(commits::fetch(ctx, group, &ask)),
         Ask::OffsetDelete(ask) => Answer::OffsetDelete(commits::delete(ctx, group, ask, is_absent)),
         Ask::DeleteGroup(_) => Answer::DeleteGroup(delete(ctx, group, is_absent)),
         Ask::DescribeGroup(_) => Answer::DescribeGroup(describe(group, is_absent)),

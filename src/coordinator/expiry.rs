@@ -45,6 +45,7 @@ impl Expiry {
 
     /// Sees to it that the group is looked at when something of it may expire.
     pub(crate) fn watch(&mut self, group: &mut Group, retention_ms: i64) {
+        // What waits for a transaction's end is looked at when that has come.
         let wanted = if !group.offsets.is_empty() {
             match group.watched {
                 None => group.offsets.expiry_bound(retention_ms),
@@ -140,7 +141,10 @@ pub(crate) fn expire(ctx: &mut Context<'_>, group: &mut Group) -> Option<i64> {
         let is_subscribed =
             subscribed.contains(group, topic) && !planted!(ctx.planted, ExpiredInUse);
         for (partition, committed) in partitions {
-            let due = counts_from(group, committed, is_subscribed).map_or(later, |from| {
+            let from = counts_from(group, committed, is_subscribed);
+            // A transaction that is open keeps the offset which it is about to replace.
+            let from = from.filter(|_| !group.pending.contains(topic, *partition));
+            let due = from.map_or(later, |from| {
                 if committed.expires_at >= 0 {
                     committed.expires_at
                 } else {

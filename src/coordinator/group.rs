@@ -3,15 +3,19 @@
 //! Lifecycle: a group exists while anything is known of it: records of a group, committed offsets,
 //! or live members that no record tells of yet. A group without records and members is *simple*.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use base::ProducerId;
 use wire::ConsumerOffsetsKey;
 
 use crate::ReplayError;
 use crate::classic::{ClassicGroup, Scene};
 use crate::consumer::{self, ConsumerGroup};
 use crate::context::Context;
-use crate::offsets::Offsets;
+use crate::offsets::{Committed, Offsets};
+use crate::pending::Pending;
+use crate::planted::{Planted, planted};
 use crate::timeline::Timeline;
 
 /// The protocol that a group speaks.
@@ -33,6 +37,8 @@ pub(crate) struct Group {
     pub(crate) id: Arc<str>,
     pub(crate) kind: Kind,
     pub(crate) offsets: Offsets,
+    /// Offsets that wait for their transactions to end.
+    pub(crate) pending: Pending,
     pub(crate) timeline: Timeline,
     /// Under which bound the group waits for the expiry of its offsets.
     pub(crate) watched: Option<i64>,
@@ -44,30 +50,92 @@ impl Group {
             id,
             kind: Kind::Classic(ClassicGroup::default()),
             offsets: Offsets::default(),
+            pending: Pending::default(),
             timeline: Timeline::default(),
             watched: None,
         }
     }
 
-    /// Applies one record about this group; the only place where durable state changes.
+    /// Applies one record about this group. With [`Group::end_transaction`] the only place where
+    /// durable state changes. `producer`: whose transaction the record is part of, if any.
     pub(crate) fn replay(
         &mut self,
         key: &ConsumerOffsetsKey<'_>,
         value: Option<&[u8]>,
+        producer: Option<ProducerId>,
     ) -> Result<(), ReplayError> {
         match key {
             ConsumerOffsetsKey::LegacyOffsetCommit(key) => {
-                self.offsets.replay(&key.topic, key.partition, value)
+                self.replay_offset((&key.topic, key.partition), value, producer)
             }
             ConsumerOffsetsKey::OffsetCommit(key) => {
-                self.offsets.replay(&key.topic, key.partition, value)
+                self.replay_offset((&key.topic, key.partition), value, producer)
             }
+            // Transactions are about offsets only; Kafka takes other records in at once too.
             ConsumerOffsetsKey::GroupMetadata(_) => match &mut self.kind {
                 Kind::Classic(classic) => classic.replay(value),
                 Kind::Consumer(_) => consumer::replay_classic(self, value),
             },
             _ => consumer::replay(self, key, value),
         }
+    }
+
+    fn replay_offset(
+        &mut self,
+        (topic, partition): (&str, i32),
+        value: Option<&[u8]>,
+        producer: Option<ProducerId>,
+    ) -> Result<(), ReplayError> {
+        let Some(value) = value else {
+            self.offsets.remove(topic, partition);
+            self.pending.forget(topic, partition);
+            return Ok(());
+        };
+        let offset = Committed::decode(value)?;
+        match producer {
+            Some(producer) => self.pending.put(producer, topic, partition, offset),
+            None => {
+                self.pending.overtake(topic, partition);
+                self.offsets.put(topic, partition, offset);
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies the end of a producer's transaction: its offsets are committed from now on, or gone.
+    /// Given back are those that became the committed ones.
+    pub(crate) fn end_transaction(
+        &mut self,
+        producer: ProducerId,
+        is_commit: bool,
+        planted: Planted,
+    ) -> Vec<(Box<str>, i32, i64)> {
+        let is_commit = is_commit || planted!(planted, AbortedKept);
+        let committed = self.pending.end(producer, is_commit);
+        let committed = committed.into_iter().map(|((topic, partition), offset)| {
+            let position = offset.offset;
+            self.offsets.put(&topic, partition, offset);
+            (topic, partition, position)
+        });
+        committed.collect()
+    }
+
+    /// True when no offset is committed here, nor may become so by a transaction's end.
+    pub(crate) fn has_no_offsets(&self) -> bool {
+        self.offsets.is_empty() && self.pending.is_empty()
+    }
+
+    /// The partitions of one topic with an offset, committed or waiting, once and in order.
+    pub(crate) fn partitions(&self, topic: &str) -> BTreeSet<i32> {
+        let committed = self.offsets.partitions(topic);
+        committed.chain(self.pending.partitions(topic)).collect()
+    }
+
+    /// Every partition with an offset, committed or waiting, once and in order.
+    pub(crate) fn places(&self) -> BTreeSet<(&str, i32)> {
+        let committed = self.offsets.iter();
+        let committed = committed.map(|(topic, partition, _)| (topic, partition));
+        committed.chain(self.pending.places()).collect()
     }
 
     /// True when nothing is known of this group any more.
@@ -77,7 +145,7 @@ impl Group {
             // A consumer group goes by a record that turns it into a classic one.
             Kind::Consumer(_) => false,
         };
-        no_members && self.offsets.is_empty()
+        no_members && self.has_no_offsets()
     }
 
     /// True when the group is on record, and nobody and no offset needs it.
@@ -86,7 +154,7 @@ impl Group {
             Kind::Classic(classic) => classic.is_deserted(),
             Kind::Consumer(consumer) => consumer::is_empty(consumer),
         };
-        is_deserted && self.offsets.is_empty()
+        is_deserted && self.has_no_offsets()
     }
 
     /// True when the log tells of this group.
@@ -95,7 +163,7 @@ impl Group {
             Kind::Classic(classic) => classic.image.is_some(),
             Kind::Consumer(_) => true,
         };
-        has_record || !self.offsets.is_empty()
+        has_record || !self.has_no_offsets()
     }
 
     /// Whether the log says the same of both.
@@ -107,7 +175,7 @@ impl Group {
             }
             _ => false,
         };
-        is_same_kind && self.offsets == other.offsets
+        is_same_kind && self.offsets == other.offsets && self.pending == other.pending
     }
 
     /// The classic protocol's view of an input; nothing for a consumer group.

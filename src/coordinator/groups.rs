@@ -8,10 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base::ProducerId;
+
 use crate::context::Context;
 use crate::dispatch::dispatch;
 use crate::expiry::{self, Expiry};
 use crate::group::{Group, Kind, group_of};
+use crate::pending::Producers;
 use crate::planted::Planted;
 use crate::records::{self, ReplayError};
 use crate::timers::Timers;
@@ -31,6 +34,7 @@ pub struct Groups {
     timers: Timers,
     expiry: Expiry,
     pub(crate) windows: Windows,
+    producers: Producers,
     ends: Arc<LogEnds>,
     no_topics: Arc<Topics>,
     no_member: Arc<str>,
@@ -54,6 +58,7 @@ impl Groups {
             timers: Timers::default(),
             expiry: Expiry::default(),
             windows: Windows::default(),
+            producers: Producers::default(),
             ends: Arc::default(),
             no_topics: Arc::default(),
             no_member: Arc::from(""),
@@ -73,11 +78,33 @@ impl Groups {
         }
     }
 
-    /// Applies one record of the log.
+    /// Applies one record of the log that is in no transaction.
     ///
     /// # Errors
     /// When the record does not follow its format.
     pub fn replay(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), ReplayError> {
+        self.apply(key, value, None)
+    }
+
+    /// Applies one record of a batch that is part of this producer's transaction (KIP-98).
+    ///
+    /// # Errors
+    /// When the record does not follow its format.
+    pub fn replay_transactional(
+        &mut self,
+        producer: ProducerId,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<(), ReplayError> {
+        self.apply(key, value, Some(producer))
+    }
+
+    fn apply(
+        &mut self,
+        key: &[u8],
+        value: Option<&[u8]>,
+        producer: Option<ProducerId>,
+    ) -> Result<(), ReplayError> {
         let Some(key) = records::decode_key(key)? else {
             return Ok(());
         };
@@ -85,19 +112,65 @@ impl Groups {
             return Ok(());
         };
         if let Some(group) = self.groups.get_mut(id) {
-            group.replay(&key, value)?;
+            group.replay(&key, value, producer)?;
+            self.producers.note(producer, group);
             if group.is_void() {
                 self.groups.remove(id);
             }
         } else if value.is_some() {
             let id: Arc<str> = id.into();
             let mut group = Group::new(Arc::clone(&id));
-            group.replay(&key, value)?;
+            group.replay(&key, value, producer)?;
+            self.producers.note(producer, &group);
             if !group.is_void() {
                 self.groups.insert(id, group);
             }
         }
         Ok(())
+    }
+
+    /// Applies a control batch of the log, which ends this producer's transaction: what it committed
+    /// becomes so, or is dropped. Nothing happens where nothing of the producer waits, as when the
+    /// batch is written a second time. Epochs do not matter: a producer has one transaction at a
+    /// time, and the batch that ends it may carry a later epoch than its records.
+    pub fn replay_end(&mut self, producer: ProducerId, is_commit: bool) {
+        for id in self.producers.take(producer) {
+            self.end(&id, producer, is_commit);
+        }
+    }
+
+    /// As [`Groups::replay_end`], for a control batch that the host puts into the log now, behind all
+    /// records of the steps before.
+    pub fn end_transaction(&mut self, now: Now, producer: ProducerId, is_commit: bool) {
+        for id in self.producers.take(producer) {
+            for (topic, partition, offset) in self.end(&id, producer, is_commit) {
+                let end = self.ends.get(&topic, partition);
+                let place = (&*topic, partition);
+                self.windows.note(&id, place, offset, now.wall, end);
+            }
+            if let Some(group) = self.groups.get_mut(&id) {
+                // Offsets count from when they were written, which may be long ago.
+                self.expiry.unwatch(group);
+                self.expiry.watch(group, self.config.offsets_retention_ms);
+            }
+        }
+    }
+
+    fn end(
+        &mut self,
+        id: &Arc<str>,
+        producer: ProducerId,
+        is_commit: bool,
+    ) -> Vec<(Box<str>, i32, i64)> {
+        let Some(group) = self.groups.get_mut(id) else {
+            return Vec::new();
+        };
+        let committed = group.end_transaction(producer, is_commit, self.planted);
+        if group.is_void() {
+            self.expiry.unwatch(group);
+            self.groups.remove(id);
+        }
+        committed
     }
 
     /// The log has been replayed: members get fresh sessions.
@@ -188,7 +261,7 @@ impl Groups {
         });
         self.visit_all(now, |ctx, group| {
             for topic in &deleted {
-                for partition in group.offsets.partitions(topic) {
+                for partition in group.partitions(topic) {
                     commits::forget(ctx, group, topic, partition);
                 }
             }
@@ -215,6 +288,7 @@ impl Groups {
                 topics,
                 timers: &mut self.timers,
                 windows: &mut self.windows,
+                producers: &mut self.producers,
                 ends: &self.ends,
                 step: &mut step,
                 no_member: &self.no_member,
@@ -249,6 +323,7 @@ impl Groups {
             topics: self.topics.as_ref().unwrap_or(&self.no_topics),
             timers: &mut self.timers,
             windows: &mut self.windows,
+            producers: &mut self.producers,
             ends: &self.ends,
             step,
             no_member: &self.no_member,

@@ -12,8 +12,11 @@
 //! leaves before all records of it and of earlier steps are durable; when an append fails, the
 //! machine is dropped and a new one is loaded from the log. So nothing here is ever rolled back.
 //!
-//! Invariants: durable state changes through [`Groups::replay`]'s code alone, so it equals the fold
-//! of the log by construction; time, fresh ids and topics go in as values; no input makes it panic.
+//! An offset that a transaction commits is *pending* until the log tells of the transaction's end;
+//! a step of such a commit names the producer in whose batch its records belong.
+//!
+//! Invariants: durable state changes through the code of [`Groups::replay`] and its siblings alone,
+//! so it equals the fold of the log by construction; time, fresh ids and topics go in as values; no input makes it panic.
 //!
 //! Start reading at `groups.rs`, then `group.rs`, then `classic/mod.rs` or `consumer/mod.rs`.
 
@@ -28,6 +31,7 @@ mod group;
 mod groups;
 mod listing;
 mod offsets;
+mod pending;
 mod planted;
 mod records;
 mod refusal;
@@ -47,6 +51,7 @@ pub use ask::{
     FetchedPartition, FetchedTopic, HeartbeatAsk, JoinAnswer, JoinAsk, JoinMember, JoinProtocol,
     JoinRefusal, LeaveAsk, LeavingMember, LeftMember, ListGroupsAsk, ListedGroup, OffsetCommitAsk,
     OffsetDeleteAsk, OffsetFetchAsk, Opaque, SyncAnswer, SyncAsk, TopicCodes, TopicIdPartitions,
+    TxnOffsetCommitAsk,
 };
 pub use groups::Groups;
 pub use listing::{Census, CommittedOffset, GroupSummary};
@@ -57,7 +62,7 @@ pub use records::ReplayError;
 pub use refusal::Refusal;
 pub use settings::{GroupSettings, GroupsConfig};
 pub use status::{CommitPoint, POINTS_MAX, Status, complete};
-pub use step::{Caller, Now, Record, Step};
+pub use step::{Caller, Now, Producer, Record, Step};
 pub use timeline::{TimelineCause, TimelineEvent};
 pub use topics::{TopicImage, Topics};
 pub use windows::LogEnds;

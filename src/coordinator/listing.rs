@@ -65,7 +65,8 @@ impl Groups {
         let mut work = 0;
         for group in self.behind(from.as_deref()) {
             let offsets = group.offsets.iter();
-            let (mut count, mut bytes) = (0, size_of_val(group) + group.id.len());
+            let (waiting, waiting_bytes) = group.pending.size();
+            let (mut count, mut bytes) = (0, size_of_val(group) + group.id.len() + waiting_bytes);
             for (_, _, committed) in offsets {
                 count += 1;
                 bytes += size_of_val(committed) + committed.metadata.len();
@@ -73,7 +74,7 @@ impl Groups {
             *census.states.entry(group.names()).or_default() += 1;
             census.offsets += count;
             census.bytes += bytes;
-            work += 1 + count;
+            work += 1 + count + waiting;
             if work >= work_max {
                 census.last = Some(group.id.to_string());
                 return true;

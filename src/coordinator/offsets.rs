@@ -1,7 +1,6 @@
 //! The committed offsets of one group: the fold of its records of kinds 0 and 1.
 //!
-//! No offset is pending here: an offset that waits for a transaction's end would stand beside the
-//! committed ones, and `require_stable` (KIP-447) would ask for it.
+//! No offset here waits for a transaction's end; those that do are in `pending.rs`.
 
 use std::collections::BTreeMap;
 
@@ -23,6 +22,20 @@ pub(crate) struct Committed {
     pub(crate) committed_at: i64,
     /// From commits that asked for a retention of their own; -1 for none.
     pub(crate) expires_at: i64,
+}
+
+impl Committed {
+    /// Reads the value of a record.
+    pub(crate) fn decode(value: &[u8]) -> Result<Self, ReplayError> {
+        let (_, value): (_, OffsetCommitValue<'_>) = wire::decode_versioned(value)?;
+        Ok(Self {
+            offset: value.offset,
+            leader_epoch: value.leader_epoch,
+            metadata: value.metadata.as_ref().into(),
+            committed_at: value.commit_timestamp,
+            expires_at: value.expire_timestamp,
+        })
+    }
 }
 
 /// All committed offsets of one group, by topic and partition.
@@ -52,39 +65,22 @@ impl PartialEq for Offsets {
 }
 
 impl Offsets {
-    /// Applies one record: a new offset, or none any more.
-    pub(crate) fn replay(
-        &mut self,
-        topic: &str,
-        partition: i32,
-        value: Option<&[u8]>,
-    ) -> Result<(), ReplayError> {
-        let Some(value) = value else {
-            self.remove(topic, partition);
-            return Ok(());
-        };
-        let (_, value): (_, OffsetCommitValue<'_>) = wire::decode_versioned(value)?;
-        self.oldest = self.oldest.min(value.commit_timestamp);
-        if value.expire_timestamp >= 0 {
-            self.earliest_expiry = self.earliest_expiry.min(value.expire_timestamp);
+    /// Sets the offset of one partition.
+    pub(crate) fn put(&mut self, topic: &str, partition: i32, committed: Committed) {
+        self.oldest = self.oldest.min(committed.committed_at);
+        if committed.expires_at >= 0 {
+            self.earliest_expiry = self.earliest_expiry.min(committed.expires_at);
         }
-        let committed = Committed {
-            offset: value.offset,
-            leader_epoch: value.leader_epoch,
-            metadata: value.metadata.as_ref().into(),
-            committed_at: value.commit_timestamp,
-            expires_at: value.expire_timestamp,
-        };
         if let Some(partitions) = self.topics.get_mut(topic) {
             partitions.insert(partition, committed);
         } else {
             let partitions = BTreeMap::from([(partition, committed)]);
             self.topics.insert(topic.into(), partitions);
         }
-        Ok(())
     }
 
-    fn remove(&mut self, topic: &str, partition: i32) {
+    /// Forgets the offset of one partition.
+    pub(crate) fn remove(&mut self, topic: &str, partition: i32) {
         let Some(partitions) = self.topics.get_mut(topic) else {
             return;
         };
@@ -122,9 +118,9 @@ impl Offsets {
     }
 
     /// The partitions of one topic.
-    pub(crate) fn partitions(&self, topic: &str) -> Vec<i32> {
-        let partitions = self.topics.get(topic);
-        partitions.map_or_else(Vec::new, |partitions| partitions.keys().copied().collect())
+    pub(crate) fn partitions(&self, topic: &str) -> impl Iterator<Item = i32> {
+        let partitions = self.topics.get(topic).into_iter();
+        partitions.flat_map(|partitions| partitions.keys().copied())
     }
 
     /// No offset expires before this.

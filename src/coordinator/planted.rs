@@ -14,6 +14,10 @@ pub enum PlantedBug {
     StaleGenerationAccepted,
     /// Offsets expire although members of the group use them.
     ExpiredInUse,
+    /// Offsets of transactions that were aborted are committed.
+    AbortedKept,
+    /// An offset is told as stable although a transaction may still change it.
+    UnstableTold,
     /// A consumer group's member gets partitions that another member still holds.
     UnreleasedAssigned,
 }

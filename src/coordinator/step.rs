@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use base::Timestamp;
+use base::{ProducerEpoch, ProducerId, Timestamp};
 
 use crate::Answer;
 
@@ -28,12 +28,24 @@ pub struct Record {
     pub value: Option<Vec<u8>>,
 }
 
+/// In whose transaction records are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Producer {
+    /// The producer's id.
+    pub id: ProducerId,
+    /// Which incarnation of it.
+    pub epoch: ProducerEpoch,
+}
+
 /// What one input led to.
 #[must_use = "records must be appended and answers released"]
 #[derive(Debug, Default)]
 pub struct Step {
     /// To be appended in this order; already applied to the machine.
     pub records: Vec<Record>,
+    /// When there is one, all records of this step belong into a transactional batch of this
+    /// producer (KIP-98), and no others; without, into one that is not transactional.
+    pub producer: Option<Producer>,
     /// To be released when all records so far are durable.
     pub answers: Vec<(Caller, Answer)>,
 }

@@ -24,7 +24,7 @@ pub use membership::{
 };
 pub use offsets::{
     CommitPartition, CommitTopic, FetchTopic, FetchedPartition, FetchedTopic, OffsetCommitAsk,
-    OffsetDeleteAsk, OffsetFetchAsk, TopicCodes,
+    OffsetDeleteAsk, OffsetFetchAsk, TopicCodes, TxnOffsetCommitAsk,
 };
 
 use crate::Refusal;
@@ -45,6 +45,8 @@ pub enum Ask {
     Leave(LeaveAsk),
     /// OffsetCommit.
     OffsetCommit(OffsetCommitAsk),
+    /// TxnOffsetCommit.
+    TxnOffsetCommit(TxnOffsetCommitAsk),
     /// OffsetFetch, one group of it.
     OffsetFetch(OffsetFetchAsk),
     /// OffsetDelete.
@@ -74,6 +76,8 @@ pub enum Answer {
     Leave(Result<Vec<LeftMember>, Refusal>),
     /// To OffsetCommit: one code per partition, in the order of the ask.
     OffsetCommit(Result<Vec<TopicCodes>, Refusal>),
+    /// To TxnOffsetCommit: one code per partition, in the order of the ask.
+    TxnOffsetCommit(Result<Vec<TopicCodes>, Refusal>),
     /// To OffsetFetch: the topics asked for in their order, or all that the group has.
     OffsetFetch(Result<Vec<FetchedTopic>, Refusal>),
     /// To OffsetDelete: one code per partition, in the order of the ask.
@@ -100,6 +104,7 @@ impl Ask {
             Self::Heartbeat(ask) => Some(&ask.group),
             Self::Leave(ask) => Some(&ask.group),
             Self::OffsetCommit(ask) => Some(&ask.group),
+            Self::TxnOffsetCommit(ask) => Some(&ask.group),
             Self::OffsetFetch(ask) => Some(&ask.group),
             Self::OffsetDelete(ask) => Some(&ask.group),
             Self::DeleteGroup(ask) => Some(&ask.group),
@@ -123,6 +128,7 @@ impl Ask {
             Self::Heartbeat(_) => Answer::Heartbeat(Err(refusal)),
             Self::Leave(_) => Answer::Leave(Err(refusal)),
             Self::OffsetCommit(_) => Answer::OffsetCommit(Err(refusal)),
+            Self::TxnOffsetCommit(_) => Answer::TxnOffsetCommit(Err(refusal)),
             Self::OffsetFetch(_) => Answer::OffsetFetch(Err(refusal)),
             Self::OffsetDelete(_) => Answer::OffsetDelete(Err(refusal)),
             Self::DeleteGroup(_) => Answer::DeleteGroup(Err(refusal)),

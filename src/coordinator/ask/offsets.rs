@@ -5,6 +5,8 @@
 
 use base::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, Timestamp, Uuid};
 
+use crate::Producer;
+
 /// One partition's new committed offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitPartition {
@@ -46,6 +48,28 @@ pub struct OffsetCommitAsk {
     pub topics: Vec<CommitTopic>,
     /// True for versions below 9, whose clients do not know the codes of KIP-848.
     pub is_legacy: bool,
+}
+
+/// Keep these offsets if the transaction that they are part of is committed (KIP-98).
+///
+/// Whether the producer may write in this transaction is not asked here: the host knows from the
+/// log and the transaction's coordinator, and asks only if so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TxnOffsetCommitAsk {
+    /// The producer's transactional id.
+    pub transactional_id: String,
+    /// Who writes.
+    pub producer: Producer,
+    /// The group.
+    pub group: String,
+    /// The id of the member that read up to there (KIP-447); empty from versions without it.
+    pub member: String,
+    /// Its static name.
+    pub instance: Option<String>,
+    /// Its generation (classic) or member epoch (consumer); -1 from versions without it.
+    pub generation_or_epoch: i32,
+    /// The offsets.
+    pub topics: Vec<CommitTopic>,
 }
 
 /// One code per partition of a topic, in the order of the ask.

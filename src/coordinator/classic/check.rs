@@ -7,7 +7,8 @@ use wire::record::consumer_protocol_subscription::ConsumerProtocolSubscription;
 use wire::{Decode, Reader};
 
 use super::{ClassicGroup, State};
-use crate::{OffsetCommitAsk, Refusal};
+use crate::Refusal;
+use crate::commits::Committing;
 
 /// The protocol type whose metadata the coordinator can read.
 const CONSUMER: &str = "consumer";
@@ -15,20 +16,23 @@ const CONSUMER: &str = "consumer";
 impl ClassicGroup {
     /// Whether these offsets may be committed. Members commit under their generation; others only
     /// while nobody is there, as administrators and consumers without membership do.
-    pub(crate) fn check_commit(&self, ask: &OffsetCommitAsk) -> Result<(), ErrorCode> {
+    ///
+    /// Producers before KIP-447 say nothing of members, and a transaction may be committed while the
+    /// group rebalances: who reads its partitions next waits for its end.
+    pub(crate) fn check_commit(&self, ask: &Committing<'_>) -> Result<(), ErrorCode> {
         let is_simple = ask.generation_or_epoch < 0;
         if is_simple && self.state == State::Empty {
             return Ok(());
         }
         if !is_simple || !ask.member.is_empty() || ask.instance.is_some() {
-            self.validate(&ask.member, ask.instance.as_deref())?;
+            self.validate(ask.member, ask.instance)?;
             if ask.generation_or_epoch != self.generation {
                 return Err(ErrorCode::IllegalGeneration);
             }
-        } else {
+        } else if !ask.is_transactional {
             return Err(ErrorCode::UnknownMemberId);
         }
-        if self.state == State::CompletingRebalance {
+        if self.state == State::CompletingRebalance && !ask.is_transactional {
             // It has the generation but not yet the right to its partitions.
             return Err(ErrorCode::RebalanceInProgress);
         }

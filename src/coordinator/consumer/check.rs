@@ -4,19 +4,26 @@ use base::{ErrorCode, Uuid};
 
 use super::member::Member;
 use super::state::ConsumerGroup;
-use crate::{OffsetCommitAsk, OffsetFetchAsk, Refusal, Topics};
+use crate::commits::Committing;
+use crate::{OffsetFetchAsk, Refusal, Topics};
 
 /// Whether these offsets may be committed.
 pub(crate) fn check_commit(
     group: &ConsumerGroup,
     topics: &Topics,
-    ask: &OffsetCommitAsk,
+    ask: &Committing<'_>,
 ) -> Result<(), Refusal> {
     // Administrators and consumers without membership commit to groups that nobody is in.
     if ask.generation_or_epoch < 0 && group.members.is_empty() {
         return Ok(());
     }
-    let member = find(group, &ask.member)?;
+    // Producers before KIP-447 say nothing of members.
+    let is_silent =
+        ask.generation_or_epoch == -1 && ask.member.is_empty() && ask.instance.is_none();
+    if ask.is_transactional && is_silent {
+        return Ok(());
+    }
+    let member = find(group, ask.member)?;
     if ask.is_legacy && !member.is_classic() {
         return Err(Refusal::new(
             ErrorCode::UnsupportedVersion,
@@ -36,7 +43,7 @@ pub(crate) fn check_commit(
     }
     // A member commits with the epoch it knew when it asked, and may have moved on meanwhile: that
     // is fine for partitions it has held since that epoch (KIP-1251).
-    for topic in &ask.topics {
+    for topic in ask.topics {
         let id = if topic.id.is_zero() {
             topics.get(&topic.name).map_or(Uuid::ZERO, |topic| topic.id)
         } else {

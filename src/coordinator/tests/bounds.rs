@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, Random, Uuid};
+use base::{
+    ErrorCode, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Random, Uuid,
+};
 use wire::record::consumer_offsets_group_metadata::{
     GroupMetadataKey, GroupMetadataValue, MemberMetadata,
 };
@@ -18,8 +20,8 @@ use super::world::{World, config};
 use crate::{
     Answer, Ask, Census, CommitPartition, CommitTopic, DeleteGroupAsk, DescribeGroupAsk,
     FetchTopic, Groups, GroupsConfig, HeartbeatAsk, JoinAsk, JoinProtocol, LeaveAsk, LeavingMember,
-    ListGroupsAsk, OffsetCommitAsk, OffsetDeleteAsk, OffsetFetchAsk, Opaque, Planted, Record,
-    SyncAsk,
+    ListGroupsAsk, OffsetCommitAsk, OffsetDeleteAsk, OffsetFetchAsk, Opaque, Planted, Producer,
+    Record, SyncAsk, TxnOffsetCommitAsk,
 };
 
 fn join(group: &str, member: &str, bytes: usize) -> JoinAsk {
@@ -279,10 +281,35 @@ impl Hostile<'_> {
         })
     }
 
+    fn commit_transactional(
+        &mut self,
+        group: String,
+        member: String,
+        instance: Option<String>,
+    ) -> Ask {
+        let generation = self.number();
+        let Ask::OffsetCommit(ask) = commit(&group, "orders", generation, 1) else {
+            unreachable!();
+        };
+        let is_silent = self.random.chance(1, 2);
+        Ask::TxnOffsetCommit(TxnOffsetCommitAsk {
+            transactional_id: String::new(),
+            producer: Producer {
+                id: ProducerId(i64::from(self.number())),
+                epoch: ProducerEpoch(-1),
+            },
+            group,
+            member: if is_silent { String::new() } else { member },
+            instance: instance.filter(|_| !is_silent),
+            generation_or_epoch: if is_silent { -1 } else { generation },
+            topics: ask.topics,
+        })
+    }
+
     fn ask(&mut self) -> Ask {
         let group = pick(&mut self.random, &["g", "h", ""]).to_owned();
         let (member, instance, generation) = (self.id(), self.instance(), self.number());
-        match self.random.below(12) {
+        match self.random.below(14) {
             0..=3 => self.join(&group),
             4 | 5 => Ask::Sync(SyncAsk {
                 group,
@@ -333,6 +360,7 @@ impl Hostile<'_> {
                 group,
                 topics: self.topics(),
             }),
+            11 | 12 => self.commit_transactional(group, member, instance),
             _ => Ask::DeleteGroup(DeleteGroupAsk { group }),
         }
     }
@@ -356,6 +384,10 @@ impl Hostile<'_> {
         let ask = self.ask();
         let answers = self.world.ask(ask).1;
         self.hear(answers);
+        if self.random.chance(1, 8) {
+            let producer = ProducerId(i64::from(self.number()));
+            self.world.end(producer, self.random.chance(1, 2));
+        }
         if self.random.chance(1, 4) {
             let time = Duration::from_millis(self.random.below(3000));
             let answers = self.world.pass(time);

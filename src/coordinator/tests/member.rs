@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use base::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, Random, Uuid};
+use base::{
+    ErrorCode, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Random, Uuid,
+};
 
-use super::network::Network;
+use super::network::{Event, Network};
 use super::transcripts::subscription;
 use crate::{
-    Answer, Ask, CommitPartition, CommitTopic, HeartbeatAsk, JoinAnswer, JoinAsk, JoinProtocol,
-    JoinRefusal, LeaveAsk, LeavingMember, OffsetCommitAsk, OffsetFetchAsk, Opaque, SyncAsk,
+    Answer, Ask, CommitPartition, CommitTopic, FetchTopic, HeartbeatAsk, JoinAnswer, JoinAsk,
+    JoinProtocol, JoinRefusal, LeaveAsk, LeavingMember, OffsetCommitAsk, OffsetFetchAsk, Opaque,
+    Producer, SyncAsk, TxnOffsetCommitAsk,
 };
 
 /// The partitions that the group shares.
@@ -29,6 +32,17 @@ enum Phase {
     Reading,
 }
 
+/// How far a client's transaction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Transaction {
+    /// There is none.
+    None,
+    /// Offsets are on their way to be committed in it; it is aborted when that takes so long.
+    Open(Duration),
+    /// It was decided, and its end is on its way.
+    Ending,
+}
+
 /// One client.
 #[derive(Debug)]
 pub(super) struct Member {
@@ -43,6 +57,12 @@ pub(super) struct Member {
     /// What it reads, and how far it is.
     pub(super) positions: BTreeMap<u8, i64>,
     paused_until: Duration,
+    /// Commits in transactions, always.
+    is_transactional: bool,
+    transaction: Transaction,
+    producers: i64,
+    /// Heard that offsets are not stable yet, and asks again.
+    is_unstable: bool,
     session_timeout_ms: i32,
     version: u64,
     fresh: u128,
@@ -61,14 +81,48 @@ impl Member {
             phase: Phase::Out,
             positions: BTreeMap::new(),
             paused_until: Duration::ZERO,
+            is_transactional: random.chance(1, 2),
+            transaction: Transaction::None,
+            producers: 0,
+            is_unstable: false,
             session_timeout_ms: 6000 + i32::try_from(random.below(40_000)).unwrap(),
             version: random.below(10),
             fresh: u128::from(index) << 64,
         }
     }
 
-    /// Dies, and comes back knowing nothing but its static name.
-    pub(super) fn crash(&mut self) -> u64 {
+    /// The id of its producer, which is another one after each transaction that did not work out.
+    fn producer(&self) -> ProducerId {
+        ProducerId(i64::try_from(self.index).unwrap() * 1_000_000 + self.producers)
+    }
+
+    /// Ends its transaction; after an abort its producer is fenced, and it takes another one.
+    fn end(&mut self, now: Duration, delay_ms: u64, is_commit: bool, network: &mut Network) {
+        network.after_from(now, delay_ms, Event::End(self.producer(), is_commit));
+        if is_commit {
+            self.transaction = Transaction::Ending;
+        } else {
+            self.transaction = Transaction::None;
+            self.producers += 1;
+        }
+    }
+
+    /// The end of a transaction is durable.
+    pub(super) fn ended(&mut self, producer: ProducerId) {
+        if self.producer() == producer && self.transaction == Transaction::Ending {
+            self.transaction = Transaction::None;
+        }
+    }
+
+    /// Dies, and comes back knowing nothing but its static name. Its transaction times out.
+    pub(super) fn crash(&mut self, now: Duration, after_ms: u64, network: &mut Network) -> u64 {
+        if matches!(self.transaction, Transaction::Open(_)) {
+            self.end(now, after_ms, false, network);
+        } else {
+            self.producers += 1;
+            self.transaction = Transaction::None;
+        }
+        self.is_unstable = false;
         self.life += 1;
         self.id.clear();
         self.generation = -1;
@@ -97,6 +151,23 @@ impl Member {
         self.positions.clear();
     }
 
+    /// A producer that says nothing of members commits in a transaction, as before KIP-447.
+    pub(super) fn produce(group: &str, producer: ProducerId, random: &mut Random) -> Ask {
+        let partition = i32::try_from(random.below(u64::from(PARTITIONS))).unwrap();
+        Ask::TxnOffsetCommit(TxnOffsetCommitAsk {
+            transactional_id: "t".to_owned(),
+            producer: Producer {
+                id: producer,
+                epoch: ProducerEpoch(0),
+            },
+            group: group.to_owned(),
+            member: String::new(),
+            instance: None,
+            generation_or_epoch: -1,
+            topics: vec![commit_topic([(partition, 0)])],
+        })
+    }
+
     /// An administrator moves an offset.
     pub(super) fn reset(group: &str, random: &mut Random) -> Ask {
         let partition = i32::try_from(random.below(u64::from(PARTITIONS))).unwrap();
@@ -113,7 +184,7 @@ impl Member {
 
     /// Requests go over two connections, since commits may take another way than joins.
     fn send(&self, now: Duration, random: &mut Random, network: &mut Network, ask: Ask) {
-        let is_commit = matches!(ask, Ask::OffsetCommit(_));
+        let is_commit = matches!(ask, Ask::OffsetCommit(_) | Ask::TxnOffsetCommit(_));
         let connection = if is_commit { "commits" } else { "group" };
         let is_slow = is_commit && random.chance(1, 6);
         let delay = random.below(if is_slow { 20_000 } else { 60 });
@@ -131,17 +202,23 @@ impl Member {
         if now < self.paused_until {
             return 500;
         }
+        if let Transaction::Open(until) = self.transaction
+            && now >= until
+        {
+            self.end(now, random.below(9000), false, network);
+        }
         match self.phase {
             Phase::Out => self.join(now, random, network),
             Phase::Waiting(until) | Phase::Fetching(until) if now >= until => {
                 self.phase = Phase::Out;
             }
+            Phase::Fetching(_) if self.is_unstable => self.fetch(now, random, network),
             Phase::Waiting(_) | Phase::Fetching(_) => {}
             Phase::Reading => {
                 for position in self.positions.values_mut() {
                     *position += i64::try_from(random.below(50)).unwrap();
                 }
-                if random.chance(2, 3) {
+                if random.chance(2, 3) && self.transaction == Transaction::None {
                     self.commit(now, random, network);
                 }
                 let ask = Ask::Heartbeat(HeartbeatAsk {
@@ -187,6 +264,22 @@ impl Member {
     fn commit(&mut self, now: Duration, random: &mut Random, network: &mut Network) {
         let positions = self.positions.iter();
         let positions = positions.map(|(partition, position)| (i32::from(*partition), *position));
+        if self.is_transactional && random.chance(9, 10) {
+            let ask = TxnOffsetCommitAsk {
+                transactional_id: format!("t{}", self.index),
+                producer: Producer {
+                    id: self.producer(),
+                    epoch: ProducerEpoch(0),
+                },
+                group: self.group.to_owned(),
+                member: self.id.clone(),
+                instance: self.instance.clone(),
+                generation_or_epoch: self.generation,
+                topics: vec![commit_topic(positions)],
+            };
+            self.transaction = Transaction::Open(now + Duration::from_secs(15));
+            return self.send(now, random, network, Ask::TxnOffsetCommit(ask));
+        }
         let ask = Ask::OffsetCommit(OffsetCommitAsk {
             group: self.group.to_owned(),
             member: self.id.clone(),
@@ -218,7 +311,18 @@ impl Member {
             Answer::Sync(Ok(sync)) if matches!(self.phase, Phase::Waiting(_)) => {
                 self.assigned(now, &sync.assignment, random, network);
             }
+            Answer::TxnOffsetCommit(outcome) => {
+                if matches!(self.transaction, Transaction::Open(_)) {
+                    let is_commit = outcome.is_ok() && random.chance(4, 5);
+                    self.end(now, random.below(4000), is_commit, network);
+                }
+            }
             Answer::OffsetFetch(Ok(topics)) if matches!(self.phase, Phase::Fetching(_)) => {
+                let mut all = topics.iter().flat_map(|topic| &topic.partitions);
+                self.is_unstable = all.any(|one| one.error != ErrorCode::None);
+                if self.is_unstable {
+                    return;
+                }
                 for one in topics.iter().flat_map(|topic| &topic.partitions) {
                     let partition = u8::try_from(one.partition.get()).unwrap();
                     if let Some(position) = self.positions.get_mut(&partition) {
@@ -309,11 +413,22 @@ impl Member {
         let positions = assignment.iter().map(|one| (*one, position(one)));
         self.positions = positions.collect();
         self.phase = Phase::Fetching(now + Duration::from_secs(30));
+        self.fetch(now, random, network);
+    }
+
+    fn fetch(&mut self, now: Duration, random: &mut Random, network: &mut Network) {
+        self.is_unstable = false;
         let ask = Ask::OffsetFetch(OffsetFetchAsk {
             group: self.group.to_owned(),
             member: None,
             member_epoch: -1,
-            topics: None,
+            topics: Some(vec![FetchTopic {
+                name: TOPIC.to_owned(),
+                id: Uuid::ZERO,
+                partitions: (0..PARTITIONS)
+                    .map(|one| PartitionIndex(one.into()))
+                    .collect(),
+            }]),
             require_stable: true,
         });
         self.send(now, random, network, ask);

@@ -2,10 +2,12 @@
 
 mod bounds;
 mod member;
+mod model;
 mod network;
 mod render;
 mod simulation;
 mod statuses;
+mod transactions;
 mod transcripts;
 mod watch;
 mod world;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use base::ProducerId;
+
 use crate::{Answer, Ask};
 
 /// Something that happens at its time. Clients are named by number and life.
@@ -14,6 +16,8 @@ pub(super) enum Event {
     Request(usize, u64, Ask),
     /// An answer arrives.
     Answer(usize, u64, Answer),
+    /// The end of a transaction, commit or abort, is written.
+    End(ProducerId, bool),
     /// The log is durable up to this length.
     Flushed(usize),
 }
@@ -84,7 +88,8 @@ impl Network {
         self.events.retain(|(_, count), event| match event {
             Event::Request(..) => count % 3 == 0,
             Event::Flushed(_) => false,
-            Event::Wake(..) | Event::Answer(..) => true,
+            // The coordinator of transactions tries until it works out.
+            Event::Wake(..) | Event::Answer(..) | Event::End(..) => true,
         });
     }
 }

@@ -10,6 +10,7 @@ use wire::record::consumer_offsets_offset_commit::OffsetCommitValue;
 
 use wire::record::consumer_protocol_subscription::ConsumerProtocolSubscription;
 
+use super::model::Batch;
 use crate::{Answer, FetchedTopic, Opaque, Record, Refusal, TopicCodes};
 
 /// Ids are long; transcripts say `name#7` for the one made from the number 7.
@@ -72,9 +73,9 @@ pub(super) fn answer(answer: &Answer) -> String {
     let text = match answer {
         Answer::Join(_) | Answer::Sync(_) | Answer::Leave(_) => membership(answer),
         Answer::Heartbeat(outcome) | Answer::DeleteGroup(outcome) => result(outcome),
-        Answer::OffsetCommit(Ok(topics)) | Answer::OffsetDelete(Ok(topics)) => {
-            codes(topics).trim_start().to_owned()
-        }
+        Answer::OffsetCommit(Ok(topics))
+        | Answer::TxnOffsetCommit(Ok(topics))
+        | Answer::OffsetDelete(Ok(topics)) => codes(topics).trim_start().to_owned(),
         Answer::OffsetFetch(Ok(topics)) => offsets(topics),
         Answer::DescribeGroup(Ok(group)) => {
             let members = group.members.iter().map(|member| {
@@ -107,6 +108,7 @@ pub(super) fn answer(answer: &Answer) -> String {
             format!("[{}]", groups.collect::<Vec<_>>().join(", "))
         }
         Answer::OffsetCommit(Err(refusal))
+        | Answer::TxnOffsetCommit(Err(refusal))
         | Answer::OffsetFetch(Err(refusal))
         | Answer::OffsetDelete(Err(refusal))
         | Answer::DescribeGroup(Err(refusal)) => refused(refusal),
@@ -169,7 +171,9 @@ fn offsets(topics: &[FetchedTopic]) -> String {
             if !one.metadata.is_empty() {
                 let _ = write!(text, "'{}'", one.metadata);
             }
-            assert_eq!(one.error, ErrorCode::None);
+            if one.error != ErrorCode::None {
+                let _ = write!(text, " {}", one.error);
+            }
         }
     }
     text
@@ -184,7 +188,17 @@ fn short_all(text: &str) -> String {
     words.join(" ")
 }
 
-pub(super) fn record(record: &Record) -> String {
+/// One entry of the log.
+pub(super) fn entry(entry: &Record, batch: Batch) -> String {
+    match batch {
+        Batch::Ordinary => record(entry),
+        Batch::Transactional(producer) => format!("[{producer}] {}", record(entry)),
+        Batch::End(producer, true) => format!("[{producer}] commit"),
+        Batch::End(producer, false) => format!("[{producer}] abort"),
+    }
+}
+
+fn record(record: &Record) -> String {
     let key = Key::decode(&record.key).unwrap();
     let text = match (&key, &record.value) {
         (Key::GroupMetadata(key), None) => format!("group {} gone", key.group),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{LeaderEpoch, Offset, PartitionIndex, Uuid};
+use base::{LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Uuid};
 use wire::encode_versioned;
 use wire::record::consumer_protocol_subscription::ConsumerProtocolSubscription;
 
@@ -17,7 +17,7 @@ use super::world::{World, config, topics};
 use crate::{
     Ask, CommitPartition, CommitTopic, DeleteGroupAsk, DescribeGroupAsk, FetchTopic, GroupsConfig,
     HeartbeatAsk, JoinAsk, JoinProtocol, LeaveAsk, LeavingMember, ListGroupsAsk, OffsetCommitAsk,
-    OffsetDeleteAsk, OffsetFetchAsk, Planted, SyncAsk,
+    OffsetDeleteAsk, OffsetFetchAsk, Planted, Producer, SyncAsk, TxnOffsetCommitAsk,
 };
 
 fn folder() -> PathBuf {
@@ -121,12 +121,21 @@ fn ask(command: &Command<'_>, fresh: u128) -> Option<Ask> {
             topics: commits(command),
             is_legacy: !command.has("modern"),
         }),
+        "txn" => Ask::TxnOffsetCommit(TxnOffsetCommitAsk {
+            transactional_id: "t".to_owned(),
+            producer: producer(command),
+            group,
+            member,
+            instance,
+            generation_or_epoch: command.number("gen", -1),
+            topics: commits(command),
+        }),
         "fetch" => Ask::OffsetFetch(OffsetFetchAsk {
             group,
             member: None,
             member_epoch: -1,
             topics: Some(command.partitions()).filter(|list| !list.is_empty()),
-            require_stable: false,
+            require_stable: command.has("stable"),
         }),
         "forget" => Ask::OffsetDelete(OffsetDeleteAsk {
             group,
@@ -140,6 +149,13 @@ fn ask(command: &Command<'_>, fresh: u128) -> Option<Ask> {
         }),
         _ => return None,
     })
+}
+
+fn producer(command: &Command<'_>) -> Producer {
+    Producer {
+        id: ProducerId(command.number("id", 1).into()),
+        epoch: ProducerEpoch(0),
+    }
 }
 
 fn join(command: &Command<'_>, fresh: u128) -> JoinAsk {
@@ -261,6 +277,10 @@ fn run(text: &str) -> String {
                 Vec::new()
             }
             "restart" => world.restart(logged),
+            "end" => {
+                world.end(producer(&command).id, command.has("commit"));
+                Vec::new()
+            }
             "topics" => {
                 let list = command.words.iter().skip(1);
                 let list: Vec<(&str, i32)> = list.map(|name| (*name, 3)).collect();
@@ -298,8 +318,8 @@ fn run(text: &str) -> String {
                 answers
             }
         };
-        for record in world.log.iter().skip(logged) {
-            out.push_str(&format!("  log: {}\n", render::record(record)));
+        for (record, batch) in world.log.iter().zip(&world.batches).skip(logged) {
+            out.push_str(&format!("  log: {}\n", render::entry(record, *batch)));
         }
         for (caller, answer) in &answers {
             out.push_str(&format!("  {}: {}\n", caller.0, render::answer(answer)));
@@ -351,4 +371,5 @@ conversations! {
     removing;
     restarting;
     describing;
+    transactional_offsets;
 }

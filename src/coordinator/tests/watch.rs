@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use base::ProducerId;
 use wire::record::consumer_offsets_offset_commit::OffsetCommitValue;
 use wire::{ConsumerOffsetsKey as Key, decode_versioned};
 
+use super::model::Batch;
 use crate::{Answer, Ask, GroupSummary, Record};
 
 /// A partition's committed offset, when it was committed, and where in the log that stands.
 type Committed = BTreeMap<i32, (i64, i64, usize)>;
+
+/// A log: its records, and for each the kind of its batch.
+type Log<'l> = (&'l [Record], &'l [Batch]);
 
 /// The member and generation that a commit names.
 type Author = (String, i32);
@@ -29,6 +34,8 @@ pub(super) struct Watch {
     /// How often the group was removed: the generations of a group made anew begin at one again.
     pub(super) removals: usize,
     committed: Committed,
+    /// What waits for the end of its producer's transaction.
+    pending: BTreeMap<ProducerId, Committed>,
     /// Who made the commits, by their place in the log.
     authors: BTreeMap<usize, Author>,
     seen: usize,
@@ -38,6 +45,10 @@ pub(super) struct Watch {
     expired: usize,
     reloads: usize,
     refused: usize,
+    kept: usize,
+    aborted: usize,
+    pub(super) unstable: usize,
+    pub(super) overtaken: usize,
 }
 
 impl Watch {
@@ -46,19 +57,37 @@ impl Watch {
     }
 
     /// Looks at the records that are new in the log.
-    pub(super) fn logged(&mut self, log: &[Record], wall: i64, ask: Option<&Ask>, members: usize) {
-        for (at, record) in log.iter().enumerate().skip(self.seen) {
+    pub(super) fn logged(
+        &mut self,
+        (log, batches): Log<'_>,
+        wall: i64,
+        ask: Option<&Ask>,
+        members: usize,
+    ) {
+        let entries = log.iter().zip(batches).enumerate();
+        for (at, (record, batch)) in entries.skip(self.seen) {
+            if let Batch::End(producer, is_commit) = *batch {
+                self.ended(producer, is_commit);
+                continue;
+            }
             let Ok(Key::OffsetCommit(key)) = Key::decode(&record.key) else {
                 self.generations += usize::from(record.value.is_some());
                 self.removals += usize::from(record.value.is_none());
                 continue;
             };
             let partition = key.partition;
-            let before = self.committed.get(&partition).copied();
             let Some(value) = &record.value else {
+                let before = self.committed.get(&partition).copied();
                 self.committed.remove(&partition);
+                let waiting = self.pending.values_mut();
+                let waiting = waiting.filter_map(|offsets| offsets.remove(&partition));
+                let waiting = waiting.count();
                 if ask.is_none() {
                     self.expired += 1;
+                    assert_eq!(
+                        waiting, 0,
+                        "an offset expired that a transaction may change"
+                    );
                     assert_eq!(
                         (self.members_before, members),
                         (0, 0),
@@ -76,36 +105,73 @@ impl Watch {
             let (_, value): (_, OffsetCommitValue<'_>) = decode_versioned(value).unwrap();
             let author = match ask {
                 Some(Ask::OffsetCommit(ask)) => (ask.member.clone(), ask.generation_or_epoch),
+                Some(Ask::TxnOffsetCommit(ask)) => (ask.member.clone(), ask.generation_or_epoch),
                 _ => panic!("{ask:?} committed an offset"),
             };
-            // After a restart a generation that was not durable is followed by the one before it: a
-            // member that was in it begins again at what is committed, and may hear later that its
-            // own commit from before was still on the way.
-            let is_own = before.is_some_and(|(.., at)| self.authors.get(&at) == Some(&author));
-            let is_reset = author.0.is_empty();
-            assert!(
-                is_reset || is_own || before.is_none_or(|(before, ..)| value.offset >= before),
-                "the offset of {partition} went back from {before:?} to {} by {ask:?}",
-                value.offset
-            );
-            self.commits += 1;
             self.authors.insert(at, author);
             let committed = (value.offset, value.commit_timestamp, at);
-            self.committed.insert(partition, committed);
+            match batch {
+                Batch::Transactional(producer) => {
+                    let waiting = self.pending.entry(*producer).or_default();
+                    waiting.insert(partition, committed);
+                }
+                _ => self.commit(partition, committed),
+            }
         }
         self.seen = log.len();
         self.members_before = members;
     }
 
+    /// What a transaction left becomes the committed offsets, or is dropped.
+    fn ended(&mut self, producer: ProducerId, is_commit: bool) {
+        let waiting = self.pending.remove(&producer).unwrap_or_default();
+        for (partition, committed) in waiting {
+            let before = self.committed.get(&partition);
+            if !is_commit {
+                self.aborted += 1;
+            } else if before.is_none_or(|before| before.2 < committed.2) {
+                self.kept += 1;
+                self.commit(partition, committed);
+            }
+        }
+    }
+
+    fn commit(&mut self, partition: i32, committed: (i64, i64, usize)) {
+        let before = self.committed.insert(partition, committed);
+        let author = self.authors.get(&committed.2).expect("somebody wrote it");
+        // After a restart a generation that was not durable is followed by the one before it: a
+        // member that was in it begins again at what is committed, and may hear later that its
+        // own commit from before was still on the way.
+        let is_own = before.is_some_and(|(.., at)| self.authors.get(&at) == Some(author));
+        let is_reset = author.0.is_empty();
+        assert!(
+            is_reset || is_own || before.is_none_or(|(before, ..)| committed.0 >= before),
+            "the offset of {partition} went back from {before:?} to {committed:?} by {author:?}"
+        );
+        self.commits += 1;
+    }
+
     /// The log was cut: what stands behind is as if it had never been.
-    pub(super) fn reloaded(&mut self, log: &[Record], kept: usize) {
+    pub(super) fn reloaded(&mut self, (log, batches): Log<'_>, kept: usize) {
         self.reloads += 1;
         self.seen = kept;
         self.members_before = 0;
         self.committed.clear();
+        self.pending.clear();
         self.removals = 0;
         self.authors.split_off(&kept);
-        for (at, record) in log.iter().enumerate().take(kept) {
+        let entries = log.iter().zip(batches).enumerate();
+        for (at, (record, batch)) in entries.take(kept) {
+            if let Batch::End(producer, is_commit) = *batch {
+                let waiting = self.pending.remove(&producer).unwrap_or_default();
+                for (partition, committed) in waiting.into_iter().filter(|_| is_commit) {
+                    let before = self.committed.get(&partition);
+                    if before.is_none_or(|before| before.2 < committed.2) {
+                        self.committed.insert(partition, committed);
+                    }
+                }
+                continue;
+            }
             let Ok(Key::OffsetCommit(key)) = Key::decode(&record.key) else {
                 self.removals += usize::from(record.value.is_none());
                 continue;
@@ -114,10 +180,19 @@ impl Watch {
                 Some(value) => {
                     let (_, value): (_, OffsetCommitValue<'_>) = decode_versioned(value).unwrap();
                     let committed = (value.offset, value.commit_timestamp, at);
-                    self.committed.insert(key.partition, committed);
+                    let offsets = match batch {
+                        Batch::Transactional(producer) => {
+                            self.pending.entry(*producer).or_default()
+                        }
+                        _ => &mut self.committed,
+                    };
+                    offsets.insert(key.partition, committed);
                 }
                 None => {
                     self.committed.remove(&key.partition);
+                    for waiting in self.pending.values_mut() {
+                        waiting.remove(&key.partition);
+                    }
                 }
             }
         }
@@ -144,6 +219,10 @@ impl Watch {
         self.expired += other.expired;
         self.reloads += other.reloads;
         self.refused += other.refused;
+        self.kept += other.kept;
+        self.aborted += other.aborted;
+        self.unstable += other.unstable;
+        self.overtaken += other.overtaken;
     }
 
     /// A run in which nothing happens proves nothing.
@@ -154,6 +233,10 @@ impl Watch {
             self.expired,
             self.reloads,
             self.refused,
+            self.kept,
+            self.aborted,
+            self.unstable,
+            self.overtaken,
         ];
         assert!(figures.iter().all(|figure| *figure >= 20), "{self}");
     }
@@ -163,8 +246,17 @@ impl fmt::Display for Watch {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "{} group records, {} commits, {} refused, {} offsets expired, {} reloads",
-            self.generations, self.commits, self.refused, self.expired, self.reloads
+            "{} group records, {} commits, {} refused, {} offsets expired, {} reloads; in \
+             transactions {} offsets kept, {} dropped, {} overtaken, {} told to be unstable",
+            self.generations,
+            self.commits,
+            self.refused,
+            self.expired,
+            self.reloads,
+            self.kept,
+            self.aborted,
+            self.overtaken,
+            self.unstable
         )
     }
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Timestamp, Uuid};
+use base::{ProducerId, Timestamp, Uuid};
 use config::Settings;
 
+use super::model::{Batch, Model};
 use crate::{
     Answer, Ask, Caller, Groups, GroupsConfig, Now, Planted, Record, Step, TopicImage, Topics,
 };
@@ -18,6 +19,11 @@ const BIRTH: i64 = 1_795_262_400_000;
 pub(super) struct World {
     pub(super) groups: Groups,
     pub(super) log: Vec<Record>,
+    /// For each entry of the log the kind of its batch.
+    pub(super) batches: Vec<Batch>,
+    pub(super) model: Model,
+    /// How often somebody heard that an offset is not stable.
+    pub(super) unstable: usize,
     pub(super) now: Now,
     pub(super) config: GroupsConfig,
     pub(super) planted: Planted,
@@ -56,11 +62,14 @@ impl World {
         let mut world = Self {
             groups: Groups::with_bug(config.clone(), planted),
             log: Vec::new(),
+            batches: Vec::new(),
+            model: Model::default(),
+            unstable: 0,
             now: Now {
                 since_start: Duration::from_secs(1),
                 wall: Timestamp(BIRTH),
             },
-            folded: Groups::new(config.clone()),
+            folded: Groups::with_bug(config.clone(), planted),
             config,
             planted,
             topics: topics(&[("orders", 3), ("bills", 3)]),
@@ -85,25 +94,46 @@ impl World {
     /// Loads anew from the first `kept` records; whoever waited is forgotten.
     pub(super) fn restart(&mut self, kept: usize) -> Vec<(Caller, Answer)> {
         self.log.truncate(kept);
+        self.batches.resize(self.log.len(), Batch::Ordinary);
+        self.model = Model::default();
         self.waiting.clear();
         self.groups = Groups::with_bug(self.config.clone(), self.planted);
-        self.folded = Groups::new(self.config.clone());
-        for record in &self.log {
-            self.groups
-                .replay(&record.key, record.value.as_deref())
-                .unwrap();
-            self.folded
-                .replay(&record.key, record.value.as_deref())
-                .unwrap();
+        self.folded = Groups::with_bug(self.config.clone(), self.planted);
+        for (at, (record, batch)) in self.log.iter().zip(&self.batches).enumerate() {
+            self.model.apply(at, record, *batch);
+            replay(&mut self.groups, record, *batch);
+            replay(&mut self.folded, record, *batch);
         }
         self.begin()
+    }
+
+    /// Puts the end of a producer's transaction into the log.
+    pub(super) fn end(&mut self, producer: ProducerId, is_commit: bool) {
+        let record = Record {
+            key: Vec::new(),
+            value: None,
+        };
+        self.put(record, Batch::End(producer, is_commit));
+        self.groups.end_transaction(self.now, producer, is_commit);
+        self.check();
+    }
+
+    fn put(&mut self, record: Record, batch: Batch) {
+        replay(&mut self.folded, &record, batch);
+        self.model.apply(self.log.len(), &record, batch);
+        self.batches.resize(self.log.len(), Batch::Ordinary);
+        self.log.push(record);
+        self.batches.push(batch);
     }
 
     pub(super) fn ask(&mut self, ask: Ask) -> (Caller, Vec<(Caller, Answer)>) {
         self.caller += 1;
         let caller = Caller(self.caller);
         self.waiting.insert(caller, ());
-        let step = self.groups.handle(self.now, caller, ask);
+        let step = self.groups.handle(self.now, caller, ask.clone());
+        if let (Ask::OffsetFetch(ask), [(_, answer)]) = (&ask, step.answers.as_slice()) {
+            self.unstable += self.model.check_fetch(ask, answer);
+        }
         (caller, self.take(step))
     }
 
@@ -147,22 +177,38 @@ impl World {
     /// What every step must leave true: its records were applied, and applying them to the fold of
     /// the log gives the same; nobody is answered who does not wait.
     fn take(&mut self, step: Step) -> Vec<(Caller, Answer)> {
+        let batch = step.producer.map_or(Batch::Ordinary, |producer| {
+            Batch::Transactional(producer.id)
+        });
         for record in step.records {
-            self.folded
-                .replay(&record.key, record.value.as_deref())
-                .unwrap();
-            self.log.push(record);
+            self.put(record, batch);
         }
+        self.check();
+        for (caller, _) in &step.answers {
+            let was_waiting = self.waiting.remove(caller);
+            assert!(was_waiting.is_some(), "{caller:?} is answered twice");
+        }
+        step.answers
+    }
+
+    fn check(&self) {
         assert!(
             self.groups.is_durably_equal(&self.folded),
             "live state differs from the fold of the log: {:#?}\n{:#?}",
             self.groups,
             self.folded
         );
-        for (caller, _) in &step.answers {
-            let was_waiting = self.waiting.remove(caller);
-            assert!(was_waiting.is_some(), "{caller:?} is answered twice");
+        self.model.check(&self.groups);
+    }
+}
+
+fn replay(groups: &mut Groups, record: &Record, batch: Batch) {
+    let (key, value) = (&record.key, record.value.as_deref());
+    match batch {
+        Batch::Ordinary => groups.replay(key, value).unwrap(),
+        Batch::Transactional(producer) => {
+            groups.replay_transactional(producer, key, value).unwrap();
         }
-        step.answers
+        Batch::End(producer, is_commit) => groups.replay_end(producer, is_commit),
     }
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use base::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, Timestamp, Uuid};
+use base::{
+    ErrorCode, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Timestamp, Uuid,
+};
 
 use super::world::{Consumer, World, check_covered, check_owners, config, topic_id};
 use crate::{
-    Answer, Ask, CommitPartition, CommitTopic, OffsetCommitAsk, OffsetFetchAsk, Refusal,
-    TopicIdPartitions,
+    Answer, Ask, CommitPartition, CommitTopic, OffsetCommitAsk, OffsetFetchAsk, Producer, Refusal,
+    TopicIdPartitions, TxnOffsetCommitAsk,
 };
 
 fn code<T: std::fmt::Debug>(result: Result<T, Refusal>) -> ErrorCode {
@@ -38,6 +40,78 @@ fn commit(world: &mut World, consumer: &Consumer, epoch: i32, partition: i32) ->
         Answer::OffsetCommit(Err(refusal)) => refusal.code,
         other => panic!("a commit was answered with {other:?}"),
     }
+}
+
+/// What a producer's commit in a transaction is answered.
+fn commit_transactional(
+    world: &mut World,
+    (member, epoch): (&str, i32),
+    instance: Option<&str>,
+    partition: i32,
+) -> ErrorCode {
+    let ask = TxnOffsetCommitAsk {
+        transactional_id: "t".to_owned(),
+        producer: Producer {
+            id: ProducerId(1),
+            epoch: ProducerEpoch(0),
+        },
+        group: super::world::GROUP.to_owned(),
+        member: member.to_owned(),
+        instance: instance.map(str::to_owned),
+        generation_or_epoch: epoch,
+        topics: vec![CommitTopic {
+            name: "orders".to_owned(),
+            id: Uuid::ZERO,
+            partitions: vec![CommitPartition {
+                partition: PartitionIndex(partition),
+                offset: Offset(7),
+                leader_epoch: LeaderEpoch(0),
+                metadata: None,
+            }],
+        }],
+    };
+    match world.answer(Ask::TxnOffsetCommit(ask)) {
+        Answer::TxnOffsetCommit(Ok(topics)) => topics[0].partitions[0].1,
+        Answer::TxnOffsetCommit(Err(refusal)) => refusal.code,
+        other => panic!("a commit was answered with {other:?}"),
+    }
+}
+
+/// Producers know generations only, so whatever is wrong with an epoch is said as such; and those
+/// before KIP-447 say nothing of members at all.
+#[test]
+fn commits_in_transactions_are_fenced_by_epochs_as_by_generations() {
+    let mut world = World::new(config(), &[("orders", 6)]);
+    let mut first = Consumer::new("first", &["orders"]);
+    first.beat(&mut world).unwrap();
+    let mut commit = |member, epoch, instance, partition| {
+        commit_transactional(&mut world, (member, epoch), instance, partition)
+    };
+    let id = first.id.as_str();
+    assert_eq!(commit(id, 1, None, 0), ErrorCode::None);
+    assert_eq!(commit("", -1, None, 0), ErrorCode::None);
+    assert_eq!(commit(id, 2, None, 0), ErrorCode::IllegalGeneration);
+    assert_eq!(commit(id, -1, None, 0), ErrorCode::IllegalGeneration);
+    assert_eq!(commit("", -2, None, 0), ErrorCode::UnknownMemberId);
+    assert_eq!(commit("", 1, None, 0), ErrorCode::UnknownMemberId);
+    assert_eq!(commit("", -1, Some("i"), 0), ErrorCode::UnknownMemberId);
+    assert_eq!(commit("x", 1, None, 0), ErrorCode::UnknownMemberId);
+
+    let mut second = Consumer::new("second", &["orders"]);
+    second.beat(&mut world).unwrap();
+    for _ in 0..4 {
+        first.beat(&mut world).unwrap();
+        second.beat(&mut world).unwrap();
+    }
+    // Of what it has held since then it may say so under the epoch it knew (KIP-1251).
+    let kept: Vec<i32> = (0..6)
+        .filter(|partition| {
+            let code = commit_transactional(&mut world, (&first.id, 1), None, *partition);
+            assert!([ErrorCode::None, ErrorCode::IllegalGeneration].contains(&code));
+            code == ErrorCode::None
+        })
+        .collect();
+    assert_eq!(kept.len(), 3);
 }
 
 /// The first consumer has everything at once; the second one gets its half only after the first

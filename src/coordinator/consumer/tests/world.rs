@@ -164,8 +164,12 @@ impl World {
 
     fn take(&mut self, step: Step) -> Vec<(Caller, Answer)> {
         for record in step.records {
-            let value = record.value.as_deref();
-            self.folded.replay(&record.key, value).unwrap();
+            let (key, value) = (&record.key, record.value.as_deref());
+            let replayed = match step.producer {
+                Some(producer) => self.folded.replay_transactional(producer.id, key, value),
+                None => self.folded.replay(key, value),
+            };
+            replayed.unwrap();
             self.log.push(record);
         }
         if self.compares_each_step {
