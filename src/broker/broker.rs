@@ -23,6 +23,7 @@ use crate::moves::Moves;
 use crate::ownership::PartitionId;
 use crate::producer_ids::ProducerIds;
 use crate::progress::Progress;
+use crate::transactions::TransactionHosts;
 
 /// One core's part of this node. Cheap to clone; never leaves its core.
 #[derive(Clone)]
@@ -54,6 +55,7 @@ pub(crate) struct Shared {
     /// Filled on core 0 alone.
     pub(crate) client_metrics: ClientMetrics,
     pub(crate) groups: GroupHosts,
+    pub(crate) transactions: TransactionHosts,
     /// Who on this core counts, beside the broker itself.
     pub(crate) sources: Sources,
     pub(crate) progress: Progress,

@@ -28,6 +28,9 @@ impl Broker {
         let broker = self.clone();
         self.core()
             .spawn(async move { broker.tell_ends_for_ever().await });
+        let broker = self.clone();
+        self.core()
+            .spawn(async move { broker.serve_transactions_for_ever().await });
         // Each directory has its own, so that a slow one holds up no other.
         for engine in self.partition_engines() {
             let (broker, dir) = (self.clone(), engine.clone());

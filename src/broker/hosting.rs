@@ -69,7 +69,7 @@ impl Broker {
             // A task that panicked has taken its core with it.
             let _ = opened.await;
         }
-        self.adopt_groups(&before, &image);
+        self.adopt_coordinators(&before, &image);
         self.shared.image_changed.notify();
     }
 

@@ -21,6 +21,7 @@ mod broker;
 mod client_metrics;
 mod configs;
 mod controller;
+mod coordinators;
 mod data_dirs;
 mod dirs;
 mod duties;
@@ -43,6 +44,7 @@ mod quorum_view;
 mod report;
 mod scrub;
 mod topics;
+mod transactions;
 mod watch;
 
 pub use administration::NamedPartition;
@@ -53,6 +55,7 @@ pub use controller::ControllerError;
 pub use coordinator;
 pub use errand::Errand;
 pub use hosted::Unavailable;
+pub use hosts::MarkerRequest;
 pub use lag::{Bounds, GroupLag, PartitionLag};
 pub use log_dirs::{LogDir, StoredLog};
 pub use moves::MoveRefusal;
@@ -60,10 +63,11 @@ pub use node::{Node, NodeError, NodePlan};
 pub use otlp::{Malformed, Point, PointKind, Pushed, read_metrics};
 pub use ownership::PartitionId;
 pub use partition::{
-    ActiveProducer, AppendError, AppendOutcome, AppendRequest, DeleteRecordsError, FetchError,
-    FetchRequest, Fetched, Isolation, ListTarget, Listed, Partition, Portion,
+    ActiveProducer, AppendError, AppendOutcome, AppendRequest, Appender, DeleteRecordsError,
+    FetchError, FetchRequest, Fetched, Isolation, ListTarget, Listed, Partition, Portion,
 };
 pub use quorum_view::{QuorumView, Voter};
 pub use replica::{AppendError as ReplicaRefusal, ProducerError};
 pub use storage::StorageError;
 pub use topics::Outcome;
+pub use transactions::{Custom, InTransaction, MarkerFailure};

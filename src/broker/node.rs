@@ -34,6 +34,7 @@ use crate::metadata_log::MetadataLog;
 use crate::moves::Moves;
 use crate::producer_ids::ProducerIds;
 use crate::progress::Progress;
+use crate::transactions::TransactionHosts;
 
 /// So many partitions of a core are closed side by side when the node stops; each waits for the
 /// device several times.
@@ -150,6 +151,7 @@ impl Broker {
                 producer_ids: ProducerIds::default(),
                 client_metrics: ClientMetrics::default(),
                 groups: GroupHosts::default(),
+                transactions: TransactionHosts::default(),
                 sources: Sources::default(),
                 progress: Progress::default(),
                 stopping: Cell::new(false),
@@ -188,6 +190,7 @@ impl Broker {
     /// groups go first, since they write to partitions.
     async fn close_partitions(&self) {
         self.shared.stopping.set(true);
+        self.shared.transactions.stop().await;
         self.shared.groups.stop().await;
         for partitions in self.shared.hosted.serving().chunks(CLOSING_MAX) {
             let closing: Vec<_> = partitions

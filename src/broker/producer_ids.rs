@@ -39,19 +39,27 @@ impl Broker {
             if let Some(id) = self.shared.producer_ids.take() {
                 return Ok(id);
             }
-            let node = self.node_id();
-            let block = self
-                .decide(move |image, _random| {
-                    let epoch = image.broker(node).map_or(-1, |broker| broker.epoch);
-                    match decide::allocate_producer_ids(image, node, epoch) {
-                        Ok((block, change)) => (vec![change], Ok(block)),
-                        Err(refusal) => (Vec::new(), Err::<ProducerIdBlock, Refusal>(refusal)),
-                    }
-                })
-                .await?;
-            let block = block.map_err(ControllerError::Refused)?;
+            let block = self.producer_id_block().await?;
             // Another task may have fetched a block meanwhile; ids are plentiful.
             *self.shared.producer_ids.block.borrow_mut() = Some(block);
         }
+    }
+
+    /// A block of such ids.
+    ///
+    /// # Errors
+    /// When the controller cannot give one.
+    pub(crate) async fn producer_id_block(&self) -> Result<ProducerIdBlock, ControllerError> {
+        let node = self.node_id();
+        let block = self
+            .decide(move |image, _random| {
+                let epoch = image.broker(node).map_or(-1, |broker| broker.epoch);
+                match decide::allocate_producer_ids(image, node, epoch) {
+                    Ok((block, change)) => (vec![change], Ok(block)),
+                    Err(refusal) => (Vec::new(), Err::<ProducerIdBlock, Refusal>(refusal)),
+                }
+            })
+            .await?;
+        block.map_err(ControllerError::Refused)
     }
 }

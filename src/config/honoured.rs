@@ -4,6 +4,8 @@
 //! To honour one more: read it, then add its line here. Kept in order of the alphabet.
 
 const HONOURED: &[&str] = &[
+    "add.partitions.to.txn.retry.backoff.max.ms",
+    "add.partitions.to.txn.retry.backoff.ms",
     "advertised.listeners",
     "allow.everyone.if.no.acl.found",
     "authorizer.class.name",
@@ -122,6 +124,16 @@ const HONOURED: &[&str] = &[
     "socket.request.max.bytes",
     "super.users",
     "telemetry.max.bytes",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+    "transaction.max.timeout.ms",
+    "transaction.partition.verification.enable",
+    "transaction.remove.expired.transaction.cleanup.interval.ms",
+    "transaction.state.log.load.buffer.size",
+    "transaction.state.log.min.isr",
+    "transaction.state.log.num.partitions",
+    "transaction.state.log.replication.factor",
+    "transaction.state.log.segment.bytes",
+    "transactional.id.expiration.ms",
 ];
 
 /// Whether forebay acts upon the Kafka key `name`.

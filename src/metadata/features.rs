@@ -42,6 +42,7 @@ pub const FEATURES: &[Feature] = &[
     // The voters are fixed, which is what level zero says (KIP-853).
     feature(KRAFT_VERSION, 0, 0, 0),
     feature(METADATA_VERSION, 7, 33, 33),
+    feature("transaction.version", 0, 2, 2),
 ];
 
 impl Feature {

@@ -1,12 +1,12 @@
 //! From a producer's bytes to an acknowledged batch.
 
 use base::{Offset, Timestamp};
-use batch::{BatchError, Codec, Compression, Origin, Rules, Validated};
+use batch::{BatchError, Codec, Compression, Origin, ProducerBatch, Rules, Validated};
 use config::TimestampType as ConfiguredTimestampType;
 use config::{CompressionType, TopicConfig};
 use reactor::Bytes;
-use replica::Admission;
-use storage::{BatchShape, Stamp, StorageError};
+use replica::{Admission, VerificationGuard};
+use storage::{BatchShape, Gate, Stamp, StorageError};
 
 use crate::error::AppendError;
 use crate::partition::Partition;
@@ -22,6 +22,20 @@ pub struct AppendRequest {
     pub acks_all: bool,
     /// Whether the request's version may carry zstd (KIP-110).
     pub zstd_allowed: bool,
+    /// Who appends.
+    pub appender: Appender,
+}
+
+/// Who appends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appender {
+    /// A coordinator of this node, which need not number its batches.
+    Coordinator,
+    /// A producer; nobody is asked about its transactions.
+    Producer,
+    /// A producer about whose transaction the coordinator was asked (KIP-890), under the guard
+    /// that [`Partition::begin_verification`] gave out, if it gave one.
+    Verified(Option<VerificationGuard>),
 }
 
 /// What a producer is told.
@@ -53,11 +67,7 @@ impl Partition {
         if self.is_closed() {
             return Err(StorageError::Closed.into());
         }
-        let admitted = self
-            .shared
-            .replica
-            .borrow_mut()
-            .handle_append(&validated, request.acks_all)?;
+        let admitted = self.admit(&validated, &request)?;
         let appends_now = config.timestamp_type == ConfiguredTimestampType::LogAppendTime;
         let (base_offset, next_offset) = match admitted {
             Admission::Append {
@@ -96,6 +106,49 @@ impl Partition {
         })
     }
 
+    fn admit(
+        &self,
+        validated: &Validated,
+        request: &AppendRequest,
+    ) -> Result<Admission, AppendError> {
+        let mut replica = self.shared.replica.borrow_mut();
+        Ok(match request.appender {
+            Appender::Coordinator | Appender::Producer => {
+                replica.handle_append(validated, request.acks_all)?
+            }
+            Appender::Verified(guard) => {
+                replica.handle_verified_append(validated, request.acks_all, guard)?
+            }
+        })
+    }
+
+    /// The gate that transactional appends of clients pass one after the other, so that asking the
+    /// coordinator keeps them in order.
+    #[must_use]
+    pub fn verification_gate(&self) -> &Gate {
+        &self.shared.verifying
+    }
+
+    /// Whether a coordinator's batch in this producer's transaction would be taken now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_coordinator_append(&self, batch: &ProducerBatch) -> Result<(), AppendError> {
+        let replica = self.shared.replica.borrow();
+        let checked = replica.producers().check(batch, true);
+        checked
+            .map(|_| ())
+            .map_err(|error| replica::AppendError::Producer(error).into())
+    }
+
+    /// Draws the guard under which a transactional batch may be appended, once the coordinator has
+    /// said that this partition takes part; nothing where it need not be asked.
+    pub fn begin_verification(&self, batch: &ProducerBatch) -> Option<VerificationGuard> {
+        let now = self.shared.core.wall();
+        let mut replica = self.shared.replica.borrow_mut();
+        replica.handle_verification(batch, now)
+    }
+
     fn validate(
         &self,
         request: &AppendRequest,
@@ -103,7 +156,10 @@ impl Partition {
         now: Timestamp,
     ) -> Result<Validated, AppendError> {
         let rules = Rules {
-            origin: Origin::Client,
+            origin: match request.appender {
+                Appender::Coordinator => Origin::Coordinator,
+                Appender::Producer | Appender::Verified(_) => Origin::Client,
+            },
             now,
             timestamp_type: timestamp_type(config),
             timestamp_before_max_ms: config.timestamp_before_ms_max,
@@ -134,7 +190,7 @@ impl Partition {
     }
 
     /// Waits until everything below `end` is below the high watermark.
-    async fn wait_acknowledged(&self, end: Offset) -> Result<(), StorageError> {
+    pub(crate) async fn wait_acknowledged(&self, end: Offset) -> Result<(), StorageError> {
         while self.high_watermark() < end {
             let changed = self.shared.changed.wait();
             if let Some(error) = self.shared.log.engine().offline() {

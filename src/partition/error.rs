@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use base::ErrorCode;
 use batch::BatchError;
 use storage::StorageError;
 
@@ -12,6 +13,8 @@ pub enum AppendError {
     Batch(BatchError),
     /// The replica admits it not: not leading, too few in sync, or its producer's past.
     Replica(replica::AppendError),
+    /// The coordinator of its transaction does not let it in, or cannot be asked.
+    Transaction(ErrorCode, String),
     /// The request may not carry zstd yet (KIP-110 came with a later version of it).
     CodecTooNew,
     /// The log cannot take or keep it.
@@ -29,6 +32,7 @@ impl fmt::Display for AppendError {
                 formatter.write_str("fewer replicas are in sync than min.insync.replicas asks for")
             }
             Self::Replica(replica::AppendError::Producer(error)) => error.fmt(formatter),
+            Self::Transaction(_, reason) => formatter.write_str(reason),
             Self::CodecTooNew => formatter
                 .write_str("zstd needs version 7 of the produce request; update the client"),
             Self::Storage(error) => error.fmt(formatter),

@@ -2,7 +2,7 @@
 
 use base::Offset;
 use reactor::{Bytes, FileRange};
-use storage::{Piece, ReadRequest, ReadResult, StorageError};
+use storage::{AbortedTransaction, Piece, ReadRequest, ReadResult, StorageError};
 
 use crate::error::FetchError;
 use crate::partition::Partition;
@@ -49,6 +49,8 @@ pub struct Fetched {
     pub last_stable_offset: Offset,
     /// The first offset that can be read.
     pub log_start_offset: Offset,
+    /// For a reader of committed records: the transactions that it has to leave out.
+    pub aborted: Vec<AbortedTransaction>,
 }
 
 /// The ends of the log when it was read.
@@ -79,7 +81,8 @@ impl Partition {
                 }
             });
         }
-        Ok(ends.with(portions, result.len))
+        let aborted = self.aborted_for(request, result.end_bound);
+        Ok(ends.with(portions, result.len, aborted))
     }
 
     /// As [`Self::fetch`], but with all bytes in one piece of memory, for a consumer that cannot
@@ -113,7 +116,15 @@ impl Partition {
                 Bytes::from(slices.concat())
             }
         };
-        Ok((bytes, ends.with(Vec::new(), 0)))
+        // Whoever needs that knows nothing of transactions.
+        Ok((bytes, ends.with(Vec::new(), 0, Vec::new())))
+    }
+
+    fn aborted_for(&self, request: FetchRequest, end: Offset) -> Vec<AbortedTransaction> {
+        match request.isolation {
+            Isolation::ReadUncommitted => Vec::new(),
+            Isolation::ReadCommitted => self.aborted_in(request.offset, end),
+        }
     }
 
     async fn read(&self, request: FetchRequest) -> Result<(ReadResult, Ends), FetchError> {
@@ -149,13 +160,14 @@ impl Partition {
 }
 
 impl Ends {
-    fn with(self, portions: Vec<Portion>, len: u64) -> Fetched {
+    fn with(self, portions: Vec<Portion>, len: u64, aborted: Vec<AbortedTransaction>) -> Fetched {
         Fetched {
             portions,
             len,
             high_watermark: self.high_watermark,
             last_stable_offset: self.last_stable_offset,
             log_start_offset: self.log_start_offset,
+            aborted,
         }
     }
 }

@@ -27,7 +27,7 @@ mod retention;
 mod transactions;
 mod watch;
 
-pub use append::{AppendOutcome, AppendRequest};
+pub use append::{AppendOutcome, AppendRequest, Appender};
 pub use error::{AppendError, DeleteRecordsError, FetchError};
 pub use fetch::{FetchRequest, Fetched, Isolation, Portion};
 pub use moving::Held;

@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     /// Held by whoever changes the epochs or the log's start, so that the epochs' file is written
     /// in the order of their changes.
     pub(crate) epochs: Gate,
+    /// Held by a client's transactional append until it is admitted.
+    pub(crate) verifying: Gate,
     /// Whether what is appended may use the room that is kept back on a full disk.
     pub(crate) is_from_reserve: bool,
     /// True once compaction met a batch that cannot be read.
@@ -80,6 +82,7 @@ impl Partition {
                 config: RefCell::new(Rc::new(config)),
                 changed: Signal::new(),
                 epochs: Gate::default(),
+                verifying: Gate::default(),
                 is_from_reserve: RESERVED_TOPICS.contains(&log.partition().topic.as_str()),
                 uncleanable: Cell::new(false),
                 closed: Cell::new(false),

@@ -9,6 +9,22 @@ use crate::error::AppendError;
 use crate::partition::Partition;
 
 impl Partition {
+    /// Whether a marker would be taken now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_marker(
+        &self,
+        marker: EndMarker,
+        transaction_version: i16,
+    ) -> Result<(), AppendError> {
+        let replica = self.shared.replica.borrow();
+        let checked = replica
+            .producers()
+            .check_marker(&end(marker), transaction_version);
+        checked.map_err(|error| replica::AppendError::Producer(error).into())
+    }
+
     /// Writes the outcome of a producer's transaction; its offset, once it is acknowledged. What is
     /// written twice changes nothing.
     ///
@@ -34,14 +50,7 @@ impl Partition {
         }
         let (base_offset, stamp, ended) = {
             let mut replica = self.shared.replica.borrow_mut();
-            let end = Marker {
-                producer_id: marker.producer_id,
-                producer_epoch: marker.producer_epoch,
-                coordinator_epoch: marker.coordinator_epoch,
-                is_abort: marker.is_abort,
-                timestamp: marker.timestamp,
-            };
-            let (base_offset, ended) = replica.handle_marker(&end, transaction_version)?;
+            let (base_offset, ended) = replica.handle_marker(&end(marker), transaction_version)?;
             let stamp = Stamp::Leader {
                 base_offset,
                 leader_epoch: replica.leader_epoch(),
@@ -66,6 +75,16 @@ impl Partition {
     #[must_use]
     pub fn aborted_in(&self, from: Offset, to: Offset) -> Vec<AbortedTransaction> {
         self.shared.log.aborted_in(from, to)
+    }
+}
+
+fn end(marker: EndMarker) -> Marker {
+    Marker {
+        producer_id: marker.producer_id,
+        producer_epoch: marker.producer_epoch,
+        coordinator_epoch: marker.coordinator_epoch,
+        is_abort: marker.is_abort,
+        timestamp: marker.timestamp,
     }
 }
 

@@ -10,8 +10,8 @@ use base::ErrorCode;
 use batch::legacy::LegacyFault;
 use batch::{BatchError, CodecError, RecordFault, Refusals};
 use broker::{
-    AppendError, ControllerError, FetchError, ProducerError, ReplicaRefusal, StorageError,
-    Unavailable,
+    AppendError, ControllerError, FetchError, MarkerFailure, ProducerError, ReplicaRefusal,
+    StorageError, Unavailable,
 };
 use metadata::Refusal;
 
@@ -81,6 +81,7 @@ pub(crate) fn of_append(error: &AppendError) -> (ErrorCode, Option<String>, Refu
         AppendError::Replica(ReplicaRefusal::NotLeader) => ErrorCode::NotLeaderOrFollower,
         AppendError::Replica(ReplicaRefusal::NotEnoughReplicas) => ErrorCode::NotEnoughReplicas,
         AppendError::Replica(ReplicaRefusal::Producer(error)) => of_producer(error),
+        AppendError::Transaction(code, _) => *code,
         AppendError::CodecTooNew => ErrorCode::UnsupportedCompressionType,
         AppendError::Storage(error) => of_storage(error),
     };
@@ -89,6 +90,15 @@ pub(crate) fn of_append(error: &AppendError) -> (ErrorCode, Option<String>, Refu
         _ => Vec::new(),
     };
     (code, Some(error.to_string()), records)
+}
+
+/// The code of a marker that was not written.
+pub(crate) fn of_marker(error: &MarkerFailure) -> ErrorCode {
+    match error {
+        MarkerFailure::Refused(error) => of_append(error).0,
+        MarkerFailure::Gone => ErrorCode::UnknownTopicOrPartition,
+        MarkerFailure::Unavailable(unavailable) => of_unavailable(*unavailable),
+    }
 }
 
 /// The code of bytes that are no batch, or none that the topic takes.

@@ -261,6 +261,10 @@ impl FutureLog {
             log.advance_log_start(start).await?;
         }
         log.write_epochs(epochs).await?;
+        let all = Offset(0)..Offset(i64::MAX);
+        for aborted in self.source.aborted_in(all.start, all.end) {
+            log.note_aborted(aborted);
+        }
         log.write_snapshot(end, producers).await?;
         {
             let _structure = log.structure_gate().enter().await;

@@ -148,6 +148,14 @@ impl Indexes {
         Some(floor)
     }
 
+    /// The first entry whose batch begins at or behind `position`.
+    pub(crate) fn ceiling_position(&self, position: u64) -> Option<IndexEntry> {
+        let below = self
+            .offsets
+            .partition_point(|entry| u64::from(entry.position) < position);
+        self.offsets.get(below).copied()
+    }
+
     /// The last entry whose batch begins at or before `position`.
     pub(crate) fn floor_position(&self, position: u64) -> Option<IndexEntry> {
         let above = self

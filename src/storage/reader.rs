@@ -65,6 +65,8 @@ pub struct ReadResult {
     pub len: u64,
     /// The offset of the first batch, which may lie below what was asked for.
     pub base_offset: Option<Offset>,
+    /// All of it lies below this offset, which may be a little further.
+    pub end_bound: Offset,
 }
 
 /// Where a batch was found.
@@ -166,6 +168,7 @@ impl Log {
             pieces,
             len,
             base_offset: Some(first.header.base_offset),
+            end_bound: offset_bound(&first.segment, first.position + len).min(bound),
         })
     }
 
@@ -532,4 +535,15 @@ pub(crate) fn corrupt(
 
 fn short_read(segment: &Segment, position: u64) -> StorageError {
     corrupt(segment, position, segment.base, Fault::Missing)
+}
+
+/// An offset that everything before `position` lies below, by the index.
+fn offset_bound(segment: &Segment, position: u64) -> Offset {
+    let indexes = segment.indexes.borrow();
+    let behind = indexes
+        .as_ref()
+        .and_then(|indexes| indexes.ceiling_position(position));
+    behind.map_or(segment.next_offset.get(), |entry| {
+        segment.absolute(entry.relative_offset)
+    })
 }

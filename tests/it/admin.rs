@@ -258,8 +258,8 @@ fn features_change_their_levels() {
     assert_eq!(update(1, 1, false), 0);
 }
 
-/// A data directory may promise what this release does not serve, say share groups or the second
-/// protocol of transactions; clients that go by the promise would ask for it in vain.
+/// A data directory may promise what this release does not serve, say share groups; clients that go
+/// by the promise would ask for it in vain.
 #[test]
 fn promises_of_older_directories_are_taken_back() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -267,7 +267,7 @@ fn promises_of_older_directories_are_taken_back() {
     let Some(mut server) = Server::without_start("admin-promises", &folder, &[]) else {
         return;
     };
-    let levels = "metadata.version=30,group.version=1,share.version=1,transaction.version=2";
+    let levels = "metadata.version=30,group.version=1,share.version=1,streams.version=1";
     server.set_variable("FOREBAY_FEATURES", levels);
     server.start();
     let expected = [

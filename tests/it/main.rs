@@ -52,4 +52,5 @@ mod seed;
 mod server;
 mod shutdown;
 mod topics;
+mod transactions;
 mod versions;

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use base::{ErrorCode, NodeId};
+use base::{NodeId, TopicPartition};
 use config::Settings;
-use metadata::Refusal;
 use metadata::decide::NewTopic;
 
 use crate::broker::Broker;
@@ -28,6 +27,16 @@ impl Broker {
         })
     }
 
+    /// The partition of `__consumer_offsets` that has the group's offsets; nothing while the topic
+    /// does not exist.
+    #[must_use]
+    pub fn group_partition(&self, group: &str) -> Option<TopicPartition> {
+        Some(TopicPartition {
+            topic: OFFSETS_TOPIC.to_owned(),
+            partition: self.group_home(group)?.index,
+        })
+    }
+
     /// The node that coordinates the group; nothing while nobody does.
     #[must_use]
     pub fn group_coordinator(&self, group: &str) -> Option<NodeId> {
@@ -41,23 +50,8 @@ impl Broker {
     /// # Errors
     /// When the topic is refused or the controller cannot decide.
     pub async fn ensure_offsets_topic(&self) -> Result<(), ControllerError> {
-        if self.image().topic(OFFSETS_TOPIC).is_some() {
-            return Ok(());
-        }
-        let topic = offsets_topic(&self.config().settings);
-        let outcomes = self.create_topics(vec![topic], false).await?;
-        for (name, outcome) in outcomes {
-            match outcome {
-                Ok(_) => tracing::info!(topic = %name, "created for consumer groups"),
-                // Two clients asked at once.
-                Err(Refusal {
-                    code: ErrorCode::TopicAlreadyExists,
-                    ..
-                }) => {}
-                Err(refusal) => return Err(ControllerError::Refused(refusal)),
-            }
-        }
-        Ok(())
+        self.ensure_internal_topic(OFFSETS_TOPIC, offsets_topic)
+            .await
     }
 }
 

@@ -13,7 +13,6 @@ use coordinator::{
 use metadata::{Image, Resource, ResourceKind};
 use reactor::Reply;
 
-use super::home::OFFSETS_TOPIC;
 use super::machine::{GroupHost, GroupSurroundings, options};
 use crate::broker::Broker;
 use crate::hosted::Unavailable;
@@ -61,7 +60,6 @@ impl Broker {
             }
         }
         groups.retain(|id| image.partition(id.topic, id.index).is_some());
-        self.start_hosts(image);
     }
 
     fn groups_config(&self, image: &Image) -> GroupsConfig {
@@ -74,25 +72,6 @@ impl Broker {
         before.configs(&node) != image.configs(&node)
             || before.configs(&cluster) != image.configs(&cluster)
             || group_settings(before) != group_settings(image)
-    }
-
-    /// Ends the host of a partition that is not what it was.
-    pub(crate) fn end_host(&self, id: PartitionId) {
-        self.shared.groups.retain(|known| known != id);
-    }
-
-    pub(crate) fn start_hosts(&self, image: &Image) {
-        let Some(topic) = image.topic(OFFSETS_TOPIC) else {
-            return;
-        };
-        for id in self.shared.hosted.ids() {
-            if id.topic != topic.id {
-                continue;
-            }
-            if let Some(partition) = self.own_partition(id) {
-                self.shared.groups.start(self.core(), id, partition);
-            }
-        }
     }
 
     /// Asks the coordinator of the group that `ask` names. The asking begins now, before anything
@@ -120,7 +99,7 @@ impl Broker {
         }
     }
 
-    fn ask_host(&self, id: PartitionId, ask: Ask) -> Result<Reply<Answer>, Box<Answer>> {
+    pub(crate) fn ask_host(&self, id: PartitionId, ask: Ask) -> Result<Reply<Answer>, Box<Answer>> {
         match self.shared.groups.find(id) {
             Some(host) => host.ask(ask),
             None => Err(Box::new(ask.refused(match self.shared.hosted.find(id) {

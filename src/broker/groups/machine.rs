@@ -4,14 +4,16 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base::ProducerId;
 use batch::{Codec, Compression};
 use config::Settings;
 use coordinator::{
     Answer, Ask, Caller, Groups, GroupsConfig, LogEnds, Now, Refusal, ReplayError, Step, Topics,
 };
-use partition::Partition;
+use partition::{AppendError, Partition};
+use reactor::Reply;
 
-use crate::hosts::{Host, Machine, Options, Said, number};
+use crate::hosts::{Host, Machine, MarkerRequest, Options, Said, number};
 
 /// What all machines of groups on a core look at.
 pub(crate) struct GroupSurroundings {
@@ -27,6 +29,7 @@ impl From<Step> for Said<Groups> {
     fn from(step: Step) -> Self {
         Self {
             records: step.records,
+            producer: step.producer,
             answers: step.answers,
             errands: Vec::new(),
         }
@@ -46,8 +49,20 @@ impl Machine for Groups {
         Self::new(surroundings.config.borrow().clone())
     }
 
-    fn replay(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), ReplayError> {
-        self.replay(key, value)
+    fn replay(
+        &mut self,
+        producer: Option<ProducerId>,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<(), ReplayError> {
+        match producer {
+            None => self.replay(key, value),
+            Some(producer) => self.replay_transactional(producer, key, value),
+        }
+    }
+
+    fn replay_end(&mut self, producer: ProducerId, is_commit: bool) {
+        self.replay_end(producer, is_commit);
     }
 
     fn open(&mut self, now: Now, surroundings: &GroupSurroundings) -> Vec<Said<Self>> {
@@ -84,6 +99,16 @@ impl Machine for Groups {
 pub(crate) type GroupHost = Host<Groups>;
 
 impl GroupHost {
+    /// Ends a producer's transaction in this partition; see [`Host::mark`].
+    pub(crate) fn end_transaction(
+        &self,
+        marker: MarkerRequest,
+    ) -> Result<Option<Reply<()>>, AppendError> {
+        self.mark(marker, |machine, now| {
+            machine.end_transaction(now, marker.producer_id, marker.is_commit);
+        })
+    }
+
     /// Tells the machine of the topics there are now.
     pub(crate) fn topics_changed(&self) {
         let topics = Arc::clone(&self.surroundings().topics.borrow());

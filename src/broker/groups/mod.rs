@@ -7,6 +7,7 @@ mod ends;
 mod home;
 mod hosts;
 mod machine;
+mod transactional;
 
 pub(crate) use home::OFFSETS_TOPIC;
 pub(crate) use hosts::GroupHosts;

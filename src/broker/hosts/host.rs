@@ -9,15 +9,16 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use base::ErrorCode;
+use base::{ErrorCode, Timestamp};
 use batch::Compression;
 use coordinator::{Caller, Now, Refusal};
-use partition::{AppendError, AppendRequest, Partition};
+use partition::{AppendError, AppendRequest, Appender, Partition};
 use reactor::{Bytes, Core, Replier, Reply, Signal, first, reply};
 
 use super::load::{self, LoadError, Loaded};
 use super::machine::{Machine, Said};
-use super::outbox::{BatchNumber, Outbox};
+use super::marker::MarkerRequest;
+use super::outbox::{BatchNumber, Outbox, Sending};
 use super::turns::{Standing, Turns};
 use crate::errand::Begun;
 
@@ -66,6 +67,8 @@ enum Stage<M> {
 enum Held<M: Machine> {
     Answer(Caller, M::Answer),
     Errand(M::Errand),
+    /// Somebody waits for the end of a transaction to be in the log.
+    Marked(Replier<()>),
 }
 
 /// One host. Clones share it.
@@ -93,11 +96,13 @@ struct State<M: Machine> {
     outbox: RefCell<Outbox<Held<M>>>,
     /// Appends on their way, those of failed machines included.
     appending: Cell<usize>,
+    /// Errands under way, those of failed machines included.
+    errands: Cell<usize>,
     /// Until when the timekeeper sleeps.
     armed: Cell<Option<Duration>>,
     /// Notified when the timekeeper should look again.
     changed: Signal,
-    /// Notified when an append ended.
+    /// Notified when an append or an errand ended.
     appended: Signal,
 }
 
@@ -121,6 +126,7 @@ impl<M: Machine> Host<M> {
                 next_caller: Cell::new(0),
                 outbox: RefCell::new(outbox),
                 appending: Cell::new(0),
+                errands: Cell::new(0),
                 armed: Cell::new(None),
                 changed: Signal::new(),
                 appended: Signal::new(),
@@ -157,7 +163,7 @@ impl<M: Machine> Host<M> {
             if self.has_ended() {
                 return;
             }
-            self.wait_appended().await;
+            self.wait_quiet().await;
             match self.load().await {
                 Ok((machine, loaded)) if !self.has_ended() => {
                     self.report(loaded);
@@ -245,6 +251,38 @@ impl<M: Machine> Host<M> {
         Ok(answer)
     }
 
+    /// Writes the end of a producer's transaction behind everything that the machine has said, and
+    /// tells the machine of it; the answer comes when it is durable. Nothing when nobody serves.
+    ///
+    /// # Errors
+    /// When the partition does not take the marker.
+    pub(crate) fn mark(
+        &self,
+        marker: MarkerRequest,
+        tell: impl FnOnce(&mut M, Now),
+    ) -> Result<Option<Reply<()>>, AppendError> {
+        let now = self.now();
+        match &mut *self.state.stage.borrow_mut() {
+            Stage::Serving(machine) => {
+                let checked = marker.at(now.wall);
+                let partition = &self.state.partition;
+                partition.check_marker(checked, marker.transaction_version)?;
+                tell(machine, now);
+            }
+            Stage::Loading | Stage::Down | Stage::Ended => return Ok(None),
+        }
+        let (replier, marked) = reply();
+        let ready = {
+            let mut outbox = self.state.outbox.borrow_mut();
+            outbox.put_marker(marker);
+            outbox.hold(Held::Marked(replier))
+        };
+        assert!(ready.is_none(), "it waits for the marker");
+        self.pump();
+        self.wake_timekeeper();
+        Ok(Some(marked))
+    }
+
     /// True when it can be asked.
     pub(crate) fn is_serving(&self) -> bool {
         matches!(*self.state.stage.borrow(), Stage::Serving(_))
@@ -276,7 +314,7 @@ impl<M: Machine> Host<M> {
         let mut ready = Vec::new();
         {
             let mut outbox = self.state.outbox.borrow_mut();
-            outbox.put(now.wall, &said.records);
+            outbox.put(now.wall, &said.records, said.producer);
             for held in answers.chain(errands) {
                 ready.extend(outbox.hold(held));
             }
@@ -296,7 +334,11 @@ impl<M: Machine> Host<M> {
                         replier.send(answer);
                     }
                 }
-                Held::Errand(errand) => M::perform(self, errand),
+                Held::Errand(errand) => {
+                    self.state.errands.set(self.state.errands.get() + 1);
+                    M::perform(self, errand);
+                }
+                Held::Marked(replier) => replier.send(()),
             }
         }
     }
@@ -304,22 +346,19 @@ impl<M: Machine> Host<M> {
     /// Sends batches on their way, as many as may be.
     fn pump(&self) {
         loop {
-            let Some((number, bytes)) = self.state.outbox.borrow_mut().next_batch() else {
+            let Some((number, sending)) = self.state.outbox.borrow_mut().next_batch() else {
                 return;
             };
-            let request = AppendRequest {
-                records: Bytes::from(bytes),
-                acks_all: true,
-                zstd_allowed: true,
-            };
             // Begun here and now, so that batches lie in the log in the order of their numbers.
-            let append = Begun::begin(self.state.partition.clone().append(request));
+            let partition = self.state.partition.clone();
+            let now = self.state.core.wall();
+            let append = Begun::begin(append(partition, sending, now));
             self.state.appending.set(self.state.appending.get() + 1);
             let host = self.clone();
             self.state.core.spawn(async move {
                 let result = append.end().await;
                 host.state.appending.set(host.state.appending.get() - 1);
-                host.handle_appended(number, result.map(|_| ()));
+                host.handle_appended(number, result);
                 host.state.appended.notify();
             });
         }
@@ -358,8 +397,17 @@ impl<M: Machine> Host<M> {
         drop(callers);
     }
 
-    async fn wait_appended(&self) {
-        while self.state.appending.get() > 0 {
+    /// An errand of this host has ended, whatever became of it.
+    pub(crate) fn note_errand_ended(&self) {
+        let errands = self.state.errands.get();
+        assert!(errands > 0, "an errand ends once");
+        self.state.errands.set(errands - 1);
+        self.state.appended.notify();
+    }
+
+    /// Waits until nothing of an earlier machine is under way.
+    async fn wait_quiet(&self) {
+        while self.state.appending.get() + self.state.errands.get() > 0 {
             self.state.appended.wait().await;
         }
     }
@@ -417,6 +465,27 @@ impl<M: Machine> Host<M> {
         self.set_stage(Stage::Ended);
         self.forget_callers();
         self.state.changed.notify();
+    }
+}
+
+async fn append(partition: Partition, sending: Sending, now: Timestamp) -> Result<(), AppendError> {
+    match sending {
+        Sending::Batch(bytes) => {
+            let request = AppendRequest {
+                records: Bytes::from(bytes),
+                acks_all: true,
+                zstd_allowed: true,
+                appender: Appender::Coordinator,
+            };
+            partition.append(request).await.map(|_| ())
+        }
+        Sending::Marker(marker) => {
+            let version = marker.transaction_version;
+            partition
+                .append_marker(marker.at(now), version)
+                .await
+                .map(|_| ())
+        }
     }
 }
 

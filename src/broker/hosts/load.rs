@@ -1,13 +1,13 @@
 //! Replaying a partition into a machine.
 //!
 //! The next piece of the log is read while the last one is replayed, and the core's other tasks
-//! run in between. Markers of transactions are passed over.
+//! run in between.
 
 use std::fmt;
 use std::time::Duration;
 
 use base::Offset;
-use batch::{BatchError, BatchView, Batches, Scratch};
+use batch::{BatchError, BatchView, Batches, ControlRecord, Scratch};
 use partition::Partition;
 use reactor::{Bytes, Core, Reply, reply};
 use storage::{Piece, ReadRequest, StorageError};
@@ -186,9 +186,30 @@ impl Loading {
         for view in Batches::new(piece) {
             let view = view.map_err(|error| LoadError::Batch(Offset(-1), error))?;
             self.loaded.bytes += view.len() as u64;
-            if !view.attributes().is_control() {
+            if view.attributes().is_control() {
+                self.replay_marker(&view, machine)?;
+            } else {
                 self.replay_batch(&view, machine).await?;
             }
+        }
+        Ok(())
+    }
+
+    fn replay_marker(
+        &mut self,
+        view: &BatchView<'_>,
+        machine: &mut impl Machine,
+    ) -> Result<(), LoadError> {
+        let broken = |error| LoadError::Batch(view.base_offset(), error);
+        let records = batch::records(view, &mut self.scratch, PLAIN_BYTES_MAX).map_err(broken)?;
+        for record in records {
+            let record = record.map_err(broken)?;
+            let is_commit = match ControlRecord::parse(record.key, record.value) {
+                Some(ControlRecord::Commit { .. }) => true,
+                Some(ControlRecord::Abort { .. }) => false,
+                _ => continue,
+            };
+            machine.replay_end(view.producer_id(), is_commit);
         }
         Ok(())
     }
@@ -199,11 +220,13 @@ impl Loading {
         machine: &mut impl Machine,
     ) -> Result<(), LoadError> {
         let broken = |error| LoadError::Batch(view.base_offset(), error);
+        let is_transactional = view.attributes().is_transactional();
+        let producer = is_transactional.then(|| view.producer_id());
         let records = batch::records(view, &mut self.scratch, PLAIN_BYTES_MAX).map_err(broken)?;
         for record in records {
             let record = record.map_err(broken)?;
             let key = record.key.unwrap_or(&[]);
-            let replayed = machine.replay(key, record.value);
+            let replayed = machine.replay(producer, key, record.value);
             replayed.map_err(|error| LoadError::Replay(record.offset, error.to_string()))?;
             self.loaded.records += 1;
             if self.loaded.records.is_multiple_of(RECORDS_PER_LOOK)

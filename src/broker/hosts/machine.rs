@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use coordinator::{Caller, Now, Record, Refusal};
+use base::ProducerId;
+use coordinator::{Caller, Now, Producer, Record, Refusal};
 use partition::Partition;
 
 use super::host::Host;
@@ -26,11 +27,19 @@ pub(crate) trait Machine: Sized + 'static {
     /// A machine that knows nothing yet.
     fn begin(surroundings: &Self::Surroundings, partition: &Partition) -> Self;
 
-    /// Takes in a record of the log.
+    /// Takes in a record of the log, which may be in a producer's transaction.
     ///
     /// # Errors
     /// When the record does not follow its format.
-    fn replay(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), Self::ReplayError>;
+    fn replay(
+        &mut self,
+        producer: Option<ProducerId>,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<(), Self::ReplayError>;
+
+    /// Takes in the end of a producer's transaction in the log.
+    fn replay_end(&mut self, producer: ProducerId, is_commit: bool);
 
     /// The log has been replayed, and `surroundings` may have changed meanwhile.
     fn open(&mut self, now: Now, surroundings: &Self::Surroundings) -> Vec<Said<Self>>;
@@ -55,6 +64,8 @@ pub(crate) trait Machine: Sized + 'static {
 pub(crate) struct Said<M: Machine> {
     /// To be appended in this order; already applied to the machine.
     pub(crate) records: Vec<Record>,
+    /// In whose transaction all these records are.
+    pub(crate) producer: Option<Producer>,
     /// To be released when all records so far are durable.
     pub(crate) answers: Vec<(Caller, M::Answer)>,
     /// To be done when all records so far are durable.
@@ -65,6 +76,7 @@ impl<M: Machine> Default for Said<M> {
     fn default() -> Self {
         Self {
             records: Vec::new(),
+            producer: None,
             answers: Vec::new(),
             errands: Vec::new(),
         }

@@ -13,6 +13,7 @@
 //! Invariants:
 //! - A step's records are in one batch, so a crash keeps all of them or none.
 //! - Nothing held leaves before everything the machine had said until then is durable.
+//! - A machine's successor begins when everything that it wanted done has ended.
 //! - One machine per partition, on the core that owns the partition.
 //!
 //! Start reading at `machine.rs`, then `host.rs`.
@@ -21,6 +22,7 @@ mod home;
 mod host;
 mod load;
 mod machine;
+mod marker;
 mod outbox;
 mod set;
 mod turns;
@@ -28,6 +30,7 @@ mod turns;
 pub(crate) use home::{number, partition_of};
 pub(crate) use host::{Host, Options, Surroundings, loading, not_here};
 pub(crate) use machine::{Machine, Said};
+pub use marker::MarkerRequest;
 pub(crate) use set::Hosts;
 
 #[cfg(test)]

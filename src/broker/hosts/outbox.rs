@@ -9,7 +9,9 @@ use std::collections::{BTreeSet, VecDeque};
 
 use base::Timestamp;
 use batch::{BatchBuilder, BatchOptions, Compression};
-use coordinator::Record;
+use coordinator::{Producer, Record};
+
+use super::marker::MarkerRequest;
 
 /// Two appends keep the device busy while records gather for the next.
 const IN_FLIGHT_MAX: usize = 2;
@@ -24,13 +26,24 @@ impl BatchNumber {
     }
 }
 
+/// What goes into the log in one piece.
+pub(crate) enum Sending {
+    /// A batch of records.
+    Batch(Vec<u8>),
+    /// The end of a producer's transaction.
+    Marker(MarkerRequest),
+}
+
 /// The records of one machine that are on their way, and the things that wait for them.
 pub(crate) struct Outbox<T> {
     gathering: BatchBuilder,
+    /// In whose transaction the records are that are gathered.
+    producer: Option<Producer>,
+    compression: Compression,
     /// The number that the batch which is gathered will have.
     number: BatchNumber,
-    /// Full batches that wait for their turn.
-    full: VecDeque<(BatchNumber, Vec<u8>)>,
+    /// What is complete and waits for its turn.
+    full: VecDeque<(BatchNumber, Sending)>,
     /// Batches on their way to the device.
     flying: BTreeSet<BatchNumber>,
     held: VecDeque<(BatchNumber, T)>,
@@ -45,12 +58,10 @@ impl<T> Outbox<T> {
         compression: Compression,
         batch_bytes_max: usize,
     ) -> Self {
-        let options = BatchOptions {
-            compression,
-            ..BatchOptions::default()
-        };
         Self {
-            gathering: BatchBuilder::new(options),
+            gathering: builder(compression, None),
+            producer: None,
+            compression,
             number,
             full: VecDeque::new(),
             flying: BTreeSet::new(),
@@ -64,10 +75,15 @@ impl<T> Outbox<T> {
         self.number
     }
 
-    /// Takes in the records of one step.
-    pub(crate) fn put(&mut self, now: Timestamp, records: &[Record]) {
+    /// Takes in the records of one step, which may be in a producer's transaction.
+    pub(crate) fn put(&mut self, now: Timestamp, records: &[Record], producer: Option<Producer>) {
         if records.is_empty() {
             return;
+        }
+        if self.producer != producer {
+            self.close_gathering();
+            self.gathering = builder(self.compression, producer);
+            self.producer = producer;
         }
         let step_bytes: usize = records.iter().map(bytes_of).sum();
         let gathered = self.gathering.plain_bytes();
@@ -79,6 +95,18 @@ impl<T> Outbox<T> {
                 .append(now, Some(&record.key), record.value.as_deref(), &[]);
         }
         assert!(self.gathering.record_count() > 0, "a step's records are in");
+    }
+
+    /// Takes in the end of a producer's transaction.
+    pub(crate) fn put_marker(&mut self, marker: MarkerRequest) {
+        self.close_gathering();
+        self.close(Sending::Marker(marker));
+    }
+
+    fn close_gathering(&mut self) {
+        if self.gathering.record_count() > 0 {
+            self.close_batch();
+        }
     }
 
     /// Takes in a thing; gives it back when nothing that it rests upon is on its way.
@@ -97,23 +125,27 @@ impl<T> Outbox<T> {
     }
 
     /// The next batch to append, when another one may be on its way.
-    pub(crate) fn next_batch(&mut self) -> Option<(BatchNumber, Vec<u8>)> {
+    pub(crate) fn next_batch(&mut self) -> Option<(BatchNumber, Sending)> {
         if self.flying.len() >= IN_FLIGHT_MAX {
             return None;
         }
         if self.full.is_empty() && self.gathering.record_count() > 0 {
             self.close_batch();
         }
-        let (number, bytes) = self.full.pop_front()?;
+        let (number, sending) = self.full.pop_front()?;
         self.flying.insert(number);
-        Some((number, bytes))
+        Some((number, sending))
     }
 
     fn close_batch(&mut self) {
         let mut bytes = Vec::with_capacity(self.gathering.plain_bytes());
         let built = self.gathering.build(&mut bytes);
         assert!(built.is_ok(), "levels were checked when they were set");
-        self.full.push_back((self.number, bytes));
+        self.close(Sending::Batch(bytes));
+    }
+
+    fn close(&mut self, sending: Sending) {
+        self.full.push_back((self.number, sending));
         self.number = self.number.next();
     }
 
@@ -140,6 +172,20 @@ impl<T> Outbox<T> {
     pub(crate) fn is_empty(&self) -> bool {
         self.gathering.record_count() == 0 && self.full.is_empty() && self.flying.is_empty()
     }
+}
+
+/// What gathers a batch; one without sequence numbers, as coordinators write.
+fn builder(compression: Compression, producer: Option<Producer>) -> BatchBuilder {
+    let mut options = BatchOptions {
+        compression,
+        ..BatchOptions::default()
+    };
+    if let Some(producer) = producer {
+        options.producer_id = producer.id;
+        options.producer_epoch = producer.epoch;
+        options.is_transactional = true;
+    }
+    BatchBuilder::new(options)
 }
 
 /// About what a record takes in a batch.

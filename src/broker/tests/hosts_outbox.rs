@@ -5,7 +5,7 @@ use base::Timestamp;
 use batch::{Compression, Scratch, next_batch, records};
 use coordinator::Record;
 
-use super::outbox::{BatchNumber, Outbox};
+use super::outbox::{BatchNumber, Outbox, Sending};
 
 const NOW: Timestamp = Timestamp(1_000);
 
@@ -25,7 +25,10 @@ fn hold(outbox: &mut Outbox<u64>, thing: u64) -> bool {
     outbox.hold(thing).is_none()
 }
 
-fn keys(batch: &[u8]) -> Vec<String> {
+fn keys(sending: &Sending) -> Vec<String> {
+    let Sending::Batch(batch) = sending else {
+        panic!("a marker has no keys");
+    };
     let (view, rest) = next_batch(batch).unwrap().unwrap();
     assert!(rest.is_empty());
     view.verify_checksum().unwrap();
@@ -39,19 +42,19 @@ fn keys(batch: &[u8]) -> Vec<String> {
 fn answers_leave_in_order_when_all_before_them_is_durable() {
     let mut outbox = outbox(1 << 20);
     assert!(!hold(&mut outbox, 0), "nothing was said yet");
-    outbox.put(NOW, &records_of(&["a"]));
+    outbox.put(NOW, &records_of(&["a"]), None);
     assert!(hold(&mut outbox, 1));
     let (first, bytes) = outbox.next_batch().unwrap();
     assert_eq!(keys(&bytes), ["a"]);
     // Rests on the batch that is on its way, though it says nothing itself.
     assert!(hold(&mut outbox, 2));
-    outbox.put(NOW, &records_of(&["b", "c"]));
+    outbox.put(NOW, &records_of(&["b", "c"]), None);
     assert!(hold(&mut outbox, 3));
     let (second, bytes) = outbox.next_batch().unwrap();
     assert_eq!(keys(&bytes), ["b", "c"]);
-    outbox.put(NOW, &records_of(&["d"]));
+    outbox.put(NOW, &records_of(&["d"]), None);
     assert!(hold(&mut outbox, 4));
-    outbox.put(NOW, &records_of(&["e"]));
+    outbox.put(NOW, &records_of(&["e"]), None);
     assert!(hold(&mut outbox, 5));
     assert!(outbox.next_batch().is_none(), "two are on their way");
     // The second one is heard of first.
@@ -70,10 +73,10 @@ fn answers_leave_in_order_when_all_before_them_is_durable() {
 fn a_step_is_never_cut() {
     let mut outbox = outbox(150);
     let long = "k".repeat(100);
-    outbox.put(NOW, &records_of(&[&long, "1"]));
-    outbox.put(NOW, &records_of(&[&long, "2"]));
-    outbox.put(NOW, &records_of(&[&long, &long, &long, "3"]));
-    outbox.put(NOW, &records_of(&["4"]));
+    outbox.put(NOW, &records_of(&[&long, "1"]), None);
+    outbox.put(NOW, &records_of(&[&long, "2"]), None);
+    outbox.put(NOW, &records_of(&[&long, &long, &long, "3"]), None);
+    outbox.put(NOW, &records_of(&["4"]), None);
     let mut batches = Vec::new();
     while let Some((number, bytes)) = outbox.next_batch() {
         batches.push(keys(&bytes));

@@ -330,7 +330,7 @@ fn feature_updates_fail_like_kafkas() {
     assert_eq!(update("group.version", -1, UpgradeKind::Upgrade), invalid);
     assert_eq!(update("nope", 0, UpgradeKind::SafeDowngrade), invalid);
     // Kafka has these; they are not served here, so they can only stay off.
-    for unserved in ["transaction.version", "share.version", "streams.version"] {
+    for unserved in ["share.version", "streams.version"] {
         assert_eq!(update(unserved, 1, UpgradeKind::Upgrade), invalid);
         let off = update(unserved, 0, UpgradeKind::SafeDowngrade);
         assert_eq!(off, ErrorCode::None);
@@ -373,11 +373,10 @@ fn what_is_not_served_comes_down() {
         level("group.version", 1),
         level("share.version", 2),
         level("streams.version", 1),
-        level("transaction.version", 2),
     ];
     image.apply_all(&promised).unwrap();
     let lowered = lower_unserved(&image);
-    let off = ["share.version", "streams.version", "transaction.version"];
+    let off = ["share.version", "streams.version"];
     assert_eq!(lowered, off.map(|name| level(name, 0)));
     image.apply_all(&lowered).unwrap();
     assert_eq!(lower_unserved(&image), [], "once is enough");

@@ -102,6 +102,7 @@ pub(crate) fn request(values: &[Vec<u8>], sequence: Option<i32>) -> AppendReques
         records: Bytes::from(records),
         acks_all: true,
         zstd_allowed: true,
+        appender: crate::Appender::Producer,
     }
 }
 

@@ -41,6 +41,7 @@ fn request(id: i64, epoch: i16, sequence: i32, len: usize) -> AppendRequest {
         records: Bytes::from(records),
         acks_all: true,
         zstd_allowed: true,
+        appender: crate::Appender::Producer,
     }
 }
 

@@ -35,7 +35,9 @@ use std::time::Duration;
 use access::Operation;
 use base::{ErrorCode, LeaderEpoch, Offset, Random, Uuid};
 use broker::{FetchError, FetchRequest as ReadRequest, Fetched, Isolation, PartitionId, Portion};
-use wire::fetch::{FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData};
+use wire::fetch::{
+    AbortedTransaction, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
+};
 use wire::{Records, WireError};
 
 use crate::access::Access;
@@ -357,6 +359,11 @@ fn partition_data(line: Line, pieces: &mut Vec<Vec<Part>>) -> PartitionData<'sta
             };
         }
     };
+    let aborted = fetched.aborted.iter().map(|one| AbortedTransaction {
+        producer_id: one.producer_id.get(),
+        first_offset: one.first_offset.0,
+    });
+    let aborted = aborted.collect();
     let records = if fetched.len == 0 {
         Records::Borrowed(&[])
     } else {
@@ -370,6 +377,7 @@ fn partition_data(line: Line, pieces: &mut Vec<Vec<Part>>) -> PartitionData<'sta
         high_watermark: fetched.high_watermark.0,
         last_stable_offset: fetched.last_stable_offset.0,
         log_start_offset: fetched.log_start_offset.0,
+        aborted_transactions: Some(aborted),
         records,
         ..PartitionData::default()
     }

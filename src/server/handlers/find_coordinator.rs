@@ -1,8 +1,8 @@
-//! FindCoordinator (key 10), versions 0-6: which node coordinates a group.
+//! FindCoordinator (key 10), versions 0-6: which node coordinates a group or a transactional id.
 //!
-//! The first request for a group creates `__consumer_offsets`; the answer waits for it.
-//! Coordinators of transactions and of share groups are not served yet: their keys are answered
-//! with COORDINATOR_NOT_AVAILABLE, at which clients ask again later.
+//! The first request for a group creates `__consumer_offsets`, the first one for a transactional id
+//! `__transaction_state`; the answer waits for it. Coordinators of share groups are not served
+//! yet: their keys are answered with COORDINATOR_NOT_AVAILABLE, at which clients ask again later.
 //!
 //! Deviations from Apache Kafka: Kafka answers COORDINATOR_NOT_AVAILABLE until the topic is there,
 //! and the client asks again; here the first answer names the coordinator.
@@ -57,7 +57,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let key_type = asked.key_type;
     let context = context.clone();
     let access = context.access();
-    if key_type != GROUP {
+    if !matches!(key_type, GROUP | TRANSACTION) {
         let found = keys.iter().map(|key| {
             allowed(&access, key_type, key)?;
             Err(elsewhere(key_type, question.version, key))
@@ -67,18 +67,24 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     }
     let broker = context.broker().clone();
     let ready = begin(context.core(), async move {
-        broker.ensure_offsets_topic().await
+        match key_type {
+            GROUP => broker.ensure_offsets_topic().await,
+            _ => broker.ensure_transactions_topic().await,
+        }
     });
     Ok(Answer::Later(Box::pin(async move {
         let ready = ready.await.unwrap_or(Err(ControllerError::Stopping));
         let found: Vec<Found> = match ready {
             Ok(()) => {
                 let keys = keys.iter();
-                keys.map(|key| allowed(&access, GROUP, key).and_then(|()| locate(&context, key)))
-                    .collect()
+                keys.map(|key| {
+                    allowed(&access, key_type, key)?;
+                    locate(&context, key_type, key)
+                })
+                .collect()
             }
             Err(error) => {
-                tracing::warn!(%error, "__consumer_offsets cannot be created");
+                tracing::warn!(%error, "the topic of coordinators cannot be created");
                 let text = fault::refusal_of_controller(&error).message;
                 let refused = (ErrorCode::CoordinatorNotAvailable, Cow::Owned(text));
                 keys.iter().map(|_| Err(refused.clone())).collect()
@@ -99,18 +105,22 @@ fn allowed(access: &Access, key_type: i8, key: &str) -> Result<(), (ErrorCode, C
     outcome.map_err(|code| (code, Cow::Owned(denied(code).message)))
 }
 
-fn locate(context: &Context, group: &str) -> Found {
-    context.broker().group_coordinator(group).ok_or((
+fn locate(context: &Context, key_type: i8, key: &str) -> Found {
+    let broker = context.broker();
+    let node = match key_type {
+        GROUP => broker.group_coordinator(key),
+        _ => broker.transaction_coordinator(key),
+    };
+    node.ok_or((
         ErrorCode::CoordinatorNotAvailable,
         Cow::Borrowed("The coordinator is not available."),
     ))
 }
 
-/// Why there is no coordinator for a key that names no group.
+/// Why there is no coordinator for a key that names neither a group nor a transaction.
 fn elsewhere(key_type: i8, version: i16, key: &str) -> (ErrorCode, Cow<'static, str>) {
     let not_served = |what: &'static str| (ErrorCode::CoordinatorNotAvailable, Cow::Borrowed(what));
     match key_type {
-        TRANSACTION => not_served("This node does not coordinate transactions yet."),
         SHARE if version >= SHARE_VERSION_MIN && is_share_key(key) => {
             not_served("This node does not coordinate share groups yet.")
         }

@@ -1,12 +1,10 @@
-//! InitProducerId (key 22), versions 0-5: ids for idempotent producers.
+//! InitProducerId (key 22), versions 0-5: ids for idempotent and transactional producers.
 //!
 //! A producer without a transactional id always gets a fresh id with epoch zero, also when it
 //! names the one it had: bumping the epoch on its own is the client's business (KIP-360).
-//! With a transactional id the answer is COORDINATOR_NOT_AVAILABLE, for no coordinator of
-//! transactions is served yet; what Kafka would refuse before asking it is refused alike.
+//! With a transactional id its coordinator answers.
 //!
-//! Deviations from Apache Kafka: none but the missing coordinator; version 6 is unstable there
-//! (KIP-939).
+//! Deviations from Apache Kafka: none known; version 6 is unstable there (KIP-939).
 //!
 //! - 0: first layout (KIP-98)
 //! - 1: the same layout (KIP-219)
@@ -16,28 +14,43 @@
 //! - 5: TRANSACTION_ABORTABLE may be answered (KIP-890)
 
 use access::{Operation, ResourceType};
-use base::ErrorCode;
+use base::{ErrorCode, ProducerEpoch, ProducerId};
 use broker::ControllerError;
+use broker::coordinator::transaction::{Answer as Coordinated, Ask, InitAsk};
 use wire::WireError;
 use wire::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 
 use crate::access::Access;
 use crate::answer::{Answer, Question, Response};
 use crate::context::Context;
-use crate::handlers::{begin, read};
+use crate::handlers::{begin, read, transactions};
 use crate::table::Request;
 
 /// Where neither id nor epoch is.
 const NONE: i64 = -1;
+/// The first version that knows PRODUCER_FENCED.
+const FENCED_VERSION_MIN: i16 = 4;
 
-/// Answers when the controller has an id for us, which is at once as long as a block lasts.
+/// Answers when the controller has an id for us, which is at once as long as a block lasts; or when
+/// the coordinator of the transactional id has it on record.
 pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answer, WireError> {
     let question = request.question;
     let asked: InitProducerIdRequest<'_> = read(&mut request)?;
-    let timeout_ms_max = transaction_timeout_ms_max(context);
     let allowed = allowed(&context.access(), &asked);
-    if let Some(code) = allowed.err().or(refusal(&asked, timeout_ms_max)) {
+    if let Some(code) = allowed.err().or(refusal(&asked)) {
         return Ok(Answer::Now(refuse(question, code)?));
+    }
+    if let Some(transactional_id) = &asked.transactional_id {
+        let ask = InitAsk {
+            transactional_id: transactional_id.to_string(),
+            timeout_ms: asked.transaction_timeout_ms,
+            expected: (asked.producer_id != NONE).then_some((
+                ProducerId(asked.producer_id),
+                ProducerEpoch(asked.producer_epoch),
+            )),
+            is_legacy: question.version < FENCED_VERSION_MIN,
+        };
+        return Ok(coordinated(context, question, ask));
     }
     let broker = context.broker().clone();
     let fresh = begin(
@@ -59,14 +72,20 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     })))
 }
 
-fn transaction_timeout_ms_max(context: &Context) -> i32 {
-    let config = context.broker().config();
-    let effective = config.settings.effective("transaction.max.timeout.ms");
-    let value = effective.and_then(|effective| effective.value);
-    // The key has a default and its rule lets only numbers in.
-    value
-        .and_then(|value| value.parse().ok())
-        .unwrap_or(i32::MAX)
+fn coordinated(context: &Context, question: Question, ask: InitAsk) -> Answer {
+    let asking = transactions::ask(context, Ask::Init(ask));
+    Answer::Later(Box::pin(async move {
+        match asking.await {
+            Coordinated::Init(Ok(producer)) => question.encode(&InitProducerIdResponse {
+                error_code: ErrorCode::None.code(),
+                producer_id: producer.producer_id.get(),
+                producer_epoch: producer.producer_epoch.0,
+                ..Default::default()
+            }),
+            Coordinated::Init(Err(refused)) => refuse(question, refused.code),
+            other => transactions::mismatched(&other),
+        }
+    }))
 }
 
 /// Transactions are allowed by their id; without one it takes a topic to write to (KIP-679).
@@ -80,23 +99,13 @@ fn allowed(access: &Access, asked: &InitProducerIdRequest<'_>) -> Result<(), Err
     access.cluster(Operation::IdempotentWrite)
 }
 
-/// Why the request is refused before any id is drawn.
-fn refusal(asked: &InitProducerIdRequest<'_>, timeout_ms_max: i32) -> Option<ErrorCode> {
+/// Why the request is refused before anybody is asked.
+fn refusal(asked: &InitProducerIdRequest<'_>) -> Option<ErrorCode> {
     let named = (
         asked.producer_id != NONE,
         i64::from(asked.producer_epoch) != NONE,
     );
-    if named.0 != named.1 {
-        return Some(ErrorCode::InvalidRequest);
-    }
-    let transactional_id = asked.transactional_id.as_deref()?;
-    if transactional_id.is_empty() {
-        return Some(ErrorCode::InvalidRequest);
-    }
-    if !(1..=timeout_ms_max).contains(&asked.transaction_timeout_ms) {
-        return Some(ErrorCode::InvalidTransactionTimeout);
-    }
-    Some(ErrorCode::CoordinatorNotAvailable)
+    (named.0 != named.1).then_some(ErrorCode::InvalidRequest)
 }
 
 fn refuse(question: Question, code: ErrorCode) -> Result<Response, WireError> {

@@ -3,7 +3,8 @@
 //! Every partition's batch is placed in its log, on the core that owns it, before the next request
 //! of the connection is looked at; the answer waits for the device (or for memory, where
 //! `forebay.ack.durability` says so). With acks=0 nothing is answered, and a failure ends the
-//! connection, since the producer has no other way to hear of it.
+//! connection, since the producer has no other way to hear of it. Before the first batch of a
+//! transaction in a partition the transaction's coordinator is asked (KIP-890).
 //!
 //! Deviations from Apache Kafka: acknowledged records are on the device, not in a page cache.
 //! A request that brings several batches for one partition is refused, as there. Versions 0-2,
@@ -32,8 +33,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use access::Operation;
-use base::{ErrorCode, PartitionIndex, Uuid};
-use broker::{AppendError, AppendOutcome, AppendRequest, PartitionId, Unavailable};
+use base::{ErrorCode, PartitionIndex, TopicPartition, Uuid};
+use broker::{
+    AppendError, AppendOutcome, AppendRequest, Appender, Custom, InTransaction, PartitionId,
+    Unavailable,
+};
 use metadata::Image;
 use reactor::{Bytes, First, first};
 use wire::produce::{
@@ -57,6 +61,10 @@ const BY_ID_VERSION: i16 = 13;
 const BATCHES_VERSION: i16 = 3;
 /// The first version in which zstd may be sent.
 const ZSTD_VERSION: i16 = 7;
+/// The first version in which TRANSACTION_ABORTABLE may be answered.
+const ABORTABLE_VERSION: i16 = 11;
+/// The first version in which writing adds a partition to its transaction.
+const IMPLICIT_VERSION: i16 = 12;
 
 /// Only a client of this name may write to the topics that the node writes itself, as in Kafka.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
@@ -99,7 +107,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
         let writable = allowed.topic(&name, by_id);
         let mut parts = Vec::with_capacity(data.partition_data.len());
         for partition in &data.partition_data {
-            let records = writable.and_then(|()| {
+            let begun = writable.and_then(|()| {
                 let place = place(
                     context,
                     &image,
@@ -108,14 +116,16 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
                     partition.index,
                 )?;
                 let records = share(&frame, partition.records, question.version)?;
-                Ok((place, records))
+                let request = AppendRequest {
+                    records,
+                    acks_all: asked.acks == -1,
+                    zstd_allowed: question.version >= ZSTD_VERSION,
+                    appender: Appender::Producer,
+                };
+                let whose = whose(context, question.version, &asked, (&name, place), &request)?;
+                Ok(begin(context, place, request, whose))
             });
-            let state = match records {
-                Err(code) => State::Refused(code),
-                Ok((place, records)) => {
-                    State::Begun(begin(context, place, records, asked.acks, question.version))
-                }
-            };
+            let state = begun.map_or_else(State::Refused, State::Begun);
             parts.push(Part {
                 index: partition.index,
                 state,
@@ -242,18 +252,56 @@ fn share(frame: &Bytes, records: Records<'_>, version: i16) -> Result<Bytes, Err
     }
 }
 
-/// Places the batch in its log now; what is given back waits for the device.
-fn begin(context: &Context, id: PartitionId, records: Bytes, acks: i16, version: i16) -> Appending {
-    let request = AppendRequest {
-        records,
-        acks_all: acks == -1,
-        zstd_allowed: version >= ZSTD_VERSION,
+/// Whose transaction the batch belongs to, where the coordinator is to be asked about it.
+fn whose(
+    context: &Context,
+    version: i16,
+    asked: &ProduceRequest<'_>,
+    (topic, place): (&str, PartitionId),
+    request: &AppendRequest,
+) -> Result<Option<InTransaction>, ErrorCode> {
+    // What is no batch is refused where batches are judged.
+    let Ok(Some((view, _))) = batch::next_batch(&request.records) else {
+        return Ok(None);
     };
-    Box::pin(
-        context
-            .broker()
-            .on_partition(id, move |partition| partition.append(request)),
-    )
+    let producer = view.producer();
+    let Some(producer) = producer.filter(|_| view.attributes().is_transactional()) else {
+        return Ok(None);
+    };
+    // Nobody may write in the transaction of an id that is not told.
+    let transactional_id = asked
+        .transactional_id
+        .as_ref()
+        .ok_or(ErrorCode::TransactionalIdAuthorizationFailed)?;
+    let custom = match version {
+        IMPLICIT_VERSION.. => Custom::Added,
+        ABORTABLE_VERSION.. => Custom::VerifiedAbortable,
+        _ => Custom::Verified,
+    };
+    let is_asked = custom == Custom::Added || context.broker().verifies_transactions();
+    Ok(is_asked.then(|| InTransaction {
+        transactional_id: transactional_id.to_string(),
+        producer,
+        partition: TopicPartition {
+            topic: topic.to_owned(),
+            partition: place.index,
+        },
+        custom,
+    }))
+}
+
+/// Places the batch in its log now; what is given back waits for the device.
+fn begin(
+    context: &Context,
+    id: PartitionId,
+    request: AppendRequest,
+    whose: Option<InTransaction>,
+) -> Appending {
+    let broker = context.broker();
+    match whose {
+        None => Box::pin(broker.on_partition(id, move |partition| partition.append(request))),
+        Some(whose) => Box::pin(broker.append_in_transaction(id, request, whose)),
+    }
 }
 
 async fn end(

@@ -45,9 +45,10 @@ fn only_what_is_served_is_promised() {
         ("eligible.leader.replicas.version", 1),
         ("group.version", 1),
         ("metadata.version", 33),
+        ("transaction.version", 2),
     ];
     assert_eq!(finalised, expected);
-    for unserved in ["share.version", "streams.version", "transaction.version"] {
+    for unserved in ["share.version", "streams.version"] {
         let mut features = response.supported_features.iter();
         assert!(features.all(|feature| feature.name != unserved));
     }

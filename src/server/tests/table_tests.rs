@@ -8,18 +8,6 @@ use super::API_TABLE;
 /// What Kafka's brokers answer and this release does not, by what it waits for.
 const UNSERVED: &[(&str, &[ApiKey])] = &[
     (
-        "transactions",
-        &[
-            ApiKey::AddPartitionsToTxn,
-            ApiKey::AddOffsetsToTxn,
-            ApiKey::EndTxn,
-            ApiKey::WriteTxnMarkers,
-            ApiKey::TxnOffsetCommit,
-            ApiKey::DescribeTransactions,
-            ApiKey::ListTransactions,
-        ],
-    ),
-    (
         "security",
         &[
             ApiKey::SaslHandshake,

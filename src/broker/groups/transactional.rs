@@ -1,0 +1,108 @@
+//! Offsets that are committed in a transaction (KIP-98): they wait for its end in the group's log.
+
+use std::future::Future;
+
+use base::{ErrorCode, TopicPartition};
+use batch::ProducerBatch;
+use coordinator::{Answer, Ask, Refusal, TxnOffsetCommitAsk};
+use partition::AppendError;
+
+use super::home::OFFSETS_TOPIC;
+use crate::broker::Broker;
+use crate::hosts::not_here;
+use crate::ownership::PartitionId;
+use crate::transactions::{Custom, InTransaction};
+
+/// What coordinators write has no sequence numbers.
+const NO_SEQUENCE: i32 = -1;
+
+impl Broker {
+    /// Asks the group's coordinator to keep offsets that count when the producer's transaction is
+    /// committed. Before the first ones the transaction's coordinator is asked, as before the first
+    /// batch in any partition (KIP-890), unless there is no `custom` to ask by.
+    pub fn commit_in_transaction(
+        &self,
+        ask: TxnOffsetCommitAsk,
+        custom: Option<Custom>,
+    ) -> impl Future<Output = Answer> + use<> {
+        let home = self.group_home(&ask.group);
+        let gone = Ask::TxnOffsetCommit(ask.clone()).refused(not_here());
+        let way = home.map(|id| {
+            self.on_core(id.owner(self.cores()), move |broker| {
+                let broker = broker.clone();
+                async move { broker.commit_asked(id, ask, custom).await }
+            })
+        });
+        async move {
+            match way {
+                None => gone,
+                Some(way) => way.await.unwrap_or(gone),
+            }
+        }
+    }
+
+    async fn commit_asked(
+        &self,
+        id: PartitionId,
+        ask: TxnOffsetCommitAsk,
+        custom: Option<Custom>,
+    ) -> Answer {
+        let whose = custom.map(|custom| whose(id, &ask, custom));
+        let ask = Ask::TxnOffsetCommit(ask);
+        let gone = ask.refused(not_here());
+        let asked = {
+            let partition = self.shared.hosted.find(id).ok();
+            let _turn = match &partition {
+                Some(partition) => Some(partition.verification_gate().enter().await),
+                None => None,
+            };
+            if let (Some(partition), Some(whose)) = (&partition, &whose) {
+                if let Err(error) = partition.check_coordinator_append(&whose.producer) {
+                    return ask.refused(refusal(&error));
+                }
+                if partition.begin_verification(&whose.producer).is_some()
+                    && let Err(error) = self.ask_for_transaction(whose).await
+                {
+                    return ask.refused(refusal(&error));
+                }
+            }
+            self.ask_host(id, ask)
+        };
+        match asked {
+            Ok(answer) => answer.await.unwrap_or(gone),
+            Err(refused) => *refused,
+        }
+    }
+}
+
+fn whose(id: PartitionId, ask: &TxnOffsetCommitAsk, custom: Custom) -> InTransaction {
+    InTransaction {
+        transactional_id: ask.transactional_id.clone(),
+        producer: ProducerBatch {
+            id: ask.producer.id,
+            epoch: ask.producer.epoch,
+            first_sequence: NO_SEQUENCE,
+            last_sequence: NO_SEQUENCE,
+        },
+        partition: TopicPartition {
+            topic: OFFSETS_TOPIC.to_owned(),
+            partition: id.index,
+        },
+        custom,
+    }
+}
+
+fn refusal(error: &AppendError) -> Refusal {
+    let code = match error {
+        // What passes by itself: committers come back for this one.
+        AppendError::Transaction(ErrorCode::NotEnoughReplicas, _) => {
+            ErrorCode::CoordinatorLoadInProgress
+        }
+        AppendError::Transaction(code, _) => *code,
+        AppendError::Replica(replica::AppendError::Producer(
+            replica::ProducerError::InvalidEpoch { .. },
+        )) => ErrorCode::InvalidProducerEpoch,
+        _ => ErrorCode::InvalidTxnState,
+    };
+    Refusal::new(code, error.to_string())
+}

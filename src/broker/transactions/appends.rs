@@ -1,0 +1,183 @@
+//! A producer's batches in a transaction: the coordinator is asked before the first one in a
+//! partition (KIP-890).
+
+use std::future::Future;
+use std::time::Duration;
+
+use base::{ErrorCode, TopicPartition};
+use batch::ProducerBatch;
+use coordinator::transaction::{
+    AddPartitionsAsk, Answer, Ask, TransactionLevel, VerifyPartitionsAsk,
+};
+use partition::{AppendError, AppendOutcome, AppendRequest, Appender, Partition};
+
+use crate::broker::Broker;
+use crate::errand::Begun;
+use crate::hosted::Unavailable;
+use crate::hosts::number;
+use crate::ownership::PartitionId;
+
+/// Whose transaction a batch belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InTransaction {
+    /// The transactional id.
+    pub transactional_id: String,
+    /// The producer, and where its batch stands.
+    pub producer: ProducerBatch,
+    /// Where it is written.
+    pub partition: TopicPartition,
+    /// What the client expects of the coordinator.
+    pub custom: Custom,
+}
+
+/// What a client expects to happen when it writes to a partition in a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Custom {
+    /// It has added the partition itself, and knows no code for "abort the transaction".
+    Verified,
+    /// It has added the partition itself, and knows TRANSACTION_ABORTABLE.
+    VerifiedAbortable,
+    /// Writing adds the partition.
+    Added,
+}
+
+impl Broker {
+    /// `transaction.partition.verification.enable`.
+    #[must_use]
+    pub fn verifies_transactions(&self) -> bool {
+        let config = self.config();
+        let effective = config
+            .settings
+            .effective("transaction.partition.verification.enable");
+        effective.and_then(|effective| effective.value).as_deref() != Some("false")
+    }
+
+    /// Appends a batch that belongs to a transaction. The work begins at once, before anything
+    /// that is asked later, and batches are admitted in the order in which they came.
+    ///
+    /// # Errors
+    /// When the partition does not serve here and now.
+    pub fn append_in_transaction(
+        &self,
+        id: PartitionId,
+        request: AppendRequest,
+        whose: InTransaction,
+    ) -> impl Future<Output = Result<Result<AppendOutcome, AppendError>, Unavailable>> + use<> {
+        let answer = self.on_core(id.owner(self.cores()), move |broker| {
+            let found = broker.shared.hosted.find(id);
+            let broker = broker.clone();
+            async move {
+                match found {
+                    Ok(partition) => Ok(broker.append_asked(partition, request, whose).await),
+                    Err(unavailable) => Err(unavailable),
+                }
+            }
+        });
+        async move { answer.await? }
+    }
+
+    async fn append_asked(
+        &self,
+        partition: Partition,
+        request: AppendRequest,
+        whose: InTransaction,
+    ) -> Result<AppendOutcome, AppendError> {
+        let turn = partition.verification_gate().enter().await;
+        let guard = partition.begin_verification(&whose.producer);
+        if guard.is_some() {
+            self.ask_for_transaction(&whose).await?;
+        }
+        let request = AppendRequest {
+            appender: Appender::Verified(guard),
+            ..request
+        };
+        // Begun here and now, so that the next one comes behind it.
+        let appending = Begun::begin(partition.append(request));
+        drop(turn);
+        appending.end().await
+    }
+
+    /// Asks until there is an answer that will not change by itself soon: the producer's last
+    /// transaction may still be ending.
+    pub(crate) async fn ask_for_transaction(
+        &self,
+        whose: &InTransaction,
+    ) -> Result<(), AppendError> {
+        let settings = &self.config().settings;
+        let milliseconds = |key| {
+            let value = u64::try_from(number(settings, key));
+            Duration::from_millis(value.unwrap_or(0))
+        };
+        let pause = milliseconds("add.partitions.to.txn.retry.backoff.ms");
+        let give_up =
+            self.core().now() + milliseconds("add.partitions.to.txn.retry.backoff.max.ms");
+        loop {
+            let Some(code) = refusal(self.on_transaction(question(whose)).await) else {
+                return Ok(());
+            };
+            let passes = code == ErrorCode::ConcurrentTransactions;
+            if passes && whose.custom == Custom::Added && self.core().now() + pause < give_up {
+                self.core().sleep(pause).await;
+                continue;
+            }
+            let reason = format!(
+                "the coordinator does not confirm that the partition takes part in the \
+                 transaction: {}",
+                code.name()
+            );
+            return Err(AppendError::Transaction(told(code, whose.custom), reason));
+        }
+    }
+}
+
+/// Why the coordinator says no, if it does.
+fn refusal(answer: Answer) -> Option<ErrorCode> {
+    match answer {
+        Answer::AddPartitions(added) => added.err().map(|refusal| refusal.code),
+        Answer::VerifyPartitions(Err(refusal)) => Some(refusal.code),
+        Answer::VerifyPartitions(Ok(codes)) => {
+            let mut codes = codes.into_iter().map(|(_, code)| code);
+            codes.find(|code| *code != ErrorCode::None)
+        }
+        other => unreachable!("a coordinator answers what it was asked, not {other:?}"),
+    }
+}
+
+fn question(whose: &InTransaction) -> Ask {
+    let transactional_id = whose.transactional_id.clone();
+    let (producer_id, producer_epoch) = (whose.producer.id, whose.producer.epoch);
+    let partitions = vec![whose.partition.clone()];
+    match whose.custom {
+        Custom::Verified | Custom::VerifiedAbortable => {
+            Ask::VerifyPartitions(VerifyPartitionsAsk {
+                transactional_id,
+                producer_id,
+                producer_epoch,
+                partitions,
+            })
+        }
+        Custom::Added => Ask::AddPartitions(AddPartitionsAsk {
+            transactional_id,
+            producer_id,
+            producer_epoch,
+            partitions,
+            level: TransactionLevel::Two,
+            is_legacy: false,
+        }),
+    }
+}
+
+/// What the producer is told: what passes by itself becomes a code at which producers of any age
+/// send again.
+fn told(code: ErrorCode, custom: Custom) -> ErrorCode {
+    match code {
+        ErrorCode::ConcurrentTransactions
+        | ErrorCode::CoordinatorLoadInProgress
+        | ErrorCode::CoordinatorNotAvailable
+        | ErrorCode::NotCoordinator => ErrorCode::NotEnoughReplicas,
+        ErrorCode::TransactionAbortable if custom == Custom::Verified => ErrorCode::InvalidTxnState,
+        // Produce keeps the older code for a fenced producer (KIP-588).
+        ErrorCode::ProducerFenced => ErrorCode::InvalidProducerEpoch,
+        code => code,
+    }
+}
