@@ -14,7 +14,7 @@ use std::time::Duration;
 use base::{LeaderEpoch, NodeId, Offset, PartitionIndex, Random, TopicPartition, Uuid};
 use batch::BatchBuilder;
 use config::{BrokerConfig, Inputs, TopicConfig};
-use partition::{AppendOutcome, AppendRequest, OpenPartition, Partition};
+use partition::{AppendOutcome, AppendRequest, Appender, OpenPartition, Partition};
 use reactor::sim::{DiskOperation, Faults, Node, NodeOptions, World};
 use reactor::{Bytes, Core, IoErrorKind, reply};
 use storage::{DataDir, Engine, Piece, Planted, ReadRequest, StorageError};
@@ -250,6 +250,7 @@ async fn produce(core: Core, outside: Rc<Outside>, partition: Partition, produce
                 records,
                 acks_all: true,
                 zstd_allowed: true,
+                appender: Appender::Producer,
             };
             let append = Box::pin(partition.clone().append(request));
             window.push_back(UnderWay {

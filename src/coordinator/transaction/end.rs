@@ -111,11 +111,15 @@ fn judge_two(durable: &Durable, ask: &EndAsk) -> Result<Verdict, Refusal> {
     }
     let status = durable.status;
     if let Some(is_commit) = status.ending() {
-        return match (is_bumped, is_commit == ask.is_commit) {
-            (false, _) => Err(fenced()),
-            (true, true) => Err(Refusal::from(ErrorCode::ConcurrentTransactions)),
-            (true, false) => Err(invalid()),
-        };
+        // With its new epoch the producer may end its next transaction already, an empty one, while
+        // the markers of the last one are on their way: it comes back.
+        let is_next = is_present;
+        let is_same = is_commit == ask.is_commit;
+        return Err(match (is_bumped, is_next) {
+            (true, _) if !is_same => invalid(),
+            (true, _) | (_, true) => Refusal::from(ErrorCode::ConcurrentTransactions),
+            (false, false) => fenced(),
+        });
     }
     if let Some(is_commit) = status.ended()
         && (is_bumped || is_renewed)
