@@ -27,6 +27,8 @@ mod table;
 mod telemetry;
 mod template;
 mod topic;
+mod txn;
+mod txn_hanging;
 
 use std::process::ExitCode;
 
@@ -56,6 +58,7 @@ enum Command {
     Consume(consume::Options),
     Group(group::Options),
     Acl(acl::Options),
+    Txn(txn::Options),
     Cluster(operate::ClusterOptions),
     Log(operate::LogOptions),
     Features(operate::FeatureOptions),
@@ -74,6 +77,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Consume(options) => consume::run(&options, &cluster),
         Command::Group(options) => group::run(&options, &cluster),
         Command::Acl(options) => acl::run(&options, &cluster),
+        Command::Txn(options) => txn::run(&options, &cluster),
         Command::Cluster(options) => operate::run_cluster(&options, &cluster),
         Command::Log(options) => operate::run_log(&options, &cluster),
         Command::Features(options) => operate::run_features(&options, &cluster),

@@ -261,8 +261,21 @@ const fn meaning(code: ErrorCode) -> &'static str {
         ErrorCode::GroupIdNotFound => "its coordinator knows no members and no offsets of it",
         ErrorCode::GroupSubscribedToTopic => "members of the group subscribe to the topic",
         ErrorCode::CoordinatorNotAvailable | ErrorCode::CoordinatorLoadInProgress => {
-            "the group's coordinator is not ready"
+            "the coordinator is not ready"
         }
+        ErrorCode::TransactionalIdNotFound => "its coordinator knows no such transactional id",
+        ErrorCode::TransactionalIdAuthorizationFailed => {
+            "this client may not use the transactional id"
+        }
+        ErrorCode::ConcurrentTransactions => "its transaction is still being ended",
+        ErrorCode::InvalidTransactionTimeout => {
+            "the timeout is longer than the broker's transaction.max.timeout.ms"
+        }
+        ErrorCode::InvalidProducerEpoch => "the producer has a newer epoch there by now",
+        ErrorCode::TransactionCoordinatorFenced => {
+            "a newer coordinator has written to the partition since"
+        }
+        ErrorCode::InvalidRegularExpression => "the broker cannot read the expression",
         _ => "the broker gave no words with the code",
     }
 }
@@ -289,6 +302,13 @@ const fn remedy(code: ErrorCode) -> &'static str {
         | ErrorCode::UnknownMemberId
         | ErrorCode::GroupSubscribedToTopic => "stop its members first; `forebay group members`",
         ErrorCode::GroupIdNotFound => "check the name with `forebay group list`",
+        ErrorCode::TransactionalIdNotFound => "check the id with `forebay txn list`",
+        ErrorCode::TransactionalIdAuthorizationFailed => "ask the cluster's operator for the right",
+        ErrorCode::ConcurrentTransactions
+        | ErrorCode::InvalidProducerEpoch
+        | ErrorCode::TransactionCoordinatorFenced => "see `forebay txn describe`, then try again",
+        ErrorCode::InvalidTransactionTimeout => "allow less with --timeout-ms",
+        ErrorCode::InvalidRegularExpression => "write it in the syntax of RE2",
         ErrorCode::KafkaStorageError => "see the broker's log for the device's error",
         _ => "look up the code in Kafka's protocol guide, or see the broker's log",
     }

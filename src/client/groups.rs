@@ -43,6 +43,24 @@ const BY_TOPIC_ID_MIN: i16 = 10;
 /// The protocol type of consumers, as opposed to Connect's and others'.
 const CONSUMER: &str = "consumer";
 
+/// What a coordinator looks after; Kafka's numbers of the kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coordinated {
+    /// A group.
+    Group = 0,
+    /// A transactional id (KIP-98).
+    Transaction = 1,
+}
+
+impl Coordinated {
+    fn named(self, key: &str) -> String {
+        match self {
+            Self::Group => named(key),
+            Self::Transaction => format!("transactional id {key}"),
+        }
+    }
+}
+
 /// A group in a listing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ListedGroupInfo {
@@ -376,9 +394,22 @@ impl Client {
     /// # Errors
     /// When no broker names one within the time that retries may take.
     pub async fn coordinator(&self, group: &str) -> Result<crate::Connection, ClientError> {
+        let (_, connection) = self.coordinator_of(Coordinated::Group, group).await?;
+        Ok(connection)
+    }
+
+    /// The broker that coordinates what `key` names, and a connection to it.
+    ///
+    /// # Errors
+    /// As [`Client::coordinator`].
+    pub(crate) async fn coordinator_of(
+        &self,
+        kind: Coordinated,
+        key: &str,
+    ) -> Result<(NodeId, crate::Connection), ClientError> {
         let give_up = self.core().now() + self.options().retry_time_max;
         loop {
-            match self.try_coordinator(group).await {
+            match self.try_coordinator(kind, key).await {
                 Err(error) if error.is_retriable() && self.core().now() < give_up => {
                     self.core().sleep(self.options().retry_pause).await;
                 }
@@ -387,17 +418,21 @@ impl Client {
         }
     }
 
-    async fn try_coordinator(&self, group: &str) -> Result<crate::Connection, ClientError> {
+    async fn try_coordinator(
+        &self,
+        kind: Coordinated,
+        key: &str,
+    ) -> Result<(NodeId, crate::Connection), ClientError> {
         let connection = self.any().await?;
         let several = connection.version(FindCoordinatorRequest::KEY)? >= FIND_SEVERAL_MIN;
         let request = FindCoordinatorRequest {
-            key: if several { "".into() } else { group.into() },
+            key: if several { "".into() } else { key.into() },
+            key_type: kind as i8,
             coordinator_keys: if several {
-                vec![group.into()]
+                vec![key.into()]
             } else {
                 Vec::new()
             },
-            ..FindCoordinatorRequest::default()
         };
         let answer = connection.call(&request, self.options().request_timeout);
         let answer = answer.await?;
@@ -405,12 +440,12 @@ impl Client {
         let (node, host, port) = match response.coordinators.first() {
             Some(found) => {
                 let message = found.error_message.as_deref();
-                check(&named(group), found.error_code, message)?;
+                check(&kind.named(key), found.error_code, message)?;
                 (found.node_id, &found.host, found.port)
             }
             None => {
                 let message = response.error_message.as_deref();
-                check(&named(group), response.error_code, message)?;
+                check(&kind.named(key), response.error_code, message)?;
                 (response.node_id, &response.host, response.port)
             }
         };
@@ -420,7 +455,7 @@ impl Client {
             port: u16::try_from(port).unwrap_or(0),
             rack: None,
         };
-        self.broker_at(broker).await
+        Ok((NodeId(node), self.broker_at(broker).await?))
     }
 }
 

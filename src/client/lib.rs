@@ -31,6 +31,7 @@ mod partitioner;
 mod produce;
 mod producer;
 mod timeout;
+mod transactions;
 mod versions;
 
 pub use acls::{AclEntry, AclQuery};
@@ -52,6 +53,10 @@ pub use options::Options;
 pub use partitioner::partition_of;
 pub use produce::{Acks, Produced};
 pub use producer::{Delivery, Producer, ProducerOptions};
+pub use transactions::{
+    DescribedProducers, ListedTransaction, OPEN_STATES, PartitionProducer, TransactionDescription,
+    TransactionFilter,
+};
 
 #[cfg(test)]
 mod tests;

@@ -3,3 +3,4 @@
 mod connection;
 mod fake_broker;
 mod producer;
+mod transactions;
