@@ -195,6 +195,7 @@ impl ClientError {
             Self::Garbled { .. } | Self::Unexpected { .. } => {
                 "check that the port belongs to a Kafka broker without TLS"
             }
+            Self::NoCommonVersion { theirs: None, .. } => "use a broker that serves it",
             Self::NoCommonVersion { .. } => "use a broker that serves the versions named above",
             Self::Refused { code, .. } => remedy(*code),
             Self::NotFound { .. } => {
