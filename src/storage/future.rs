@@ -13,6 +13,7 @@ use std::rc::Rc;
 use base::{Offset, Timestamp, Uuid, usize_from_u64};
 use batch::{BatchView, Batches};
 
+use crate::creation::create_at;
 use crate::data_dir::FoundLog;
 use crate::engine::Engine;
 use crate::error::{Fault, StorageError};
@@ -21,7 +22,6 @@ use crate::layout;
 use crate::log::{BatchShape, Log, Stamp};
 use crate::options::FlushPolicy;
 use crate::reader::{Piece, ReadRequest};
-use crate::recovery::create_at;
 use crate::roll::create_segment;
 use crate::standing::Standing;
 

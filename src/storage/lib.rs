@@ -21,6 +21,7 @@
 mod aborted;
 mod compaction;
 mod counters;
+mod creation;
 mod damage;
 mod data_dir;
 mod disk;
