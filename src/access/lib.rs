@@ -3,7 +3,8 @@
 //! Vocabulary: an [`Acl`] allows or denies one *operation* on the resources of one *pattern* to
 //! one *principal* from one *host*; a [`Subject`] is who asks: principal and address; [`Acls`] is
 //! the set of all of them, arranged for being asked; an [`AclFilter`] selects some of them for an
-//! administrator; a [`Judge`] answers one subject's questions.
+//! administrator; a [`Judge`] answers one subject's questions; a [`ScramCredential`] is what is kept of
+//! a password.
 //!
 //! Invariants:
 //! - One list that denies outweighs all that allow.
@@ -20,6 +21,7 @@ mod host;
 mod judge;
 mod operation;
 mod resource;
+mod scram;
 mod section;
 mod subject;
 
@@ -29,6 +31,7 @@ pub use filter::{AclFilter, PatternMatch};
 pub use judge::Judge;
 pub use operation::{Operation, bits};
 pub use resource::{CLUSTER_NAME, PatternType, ResourceType, WILDCARD};
+pub use scram::{ScramCredential, ScramMechanism};
 pub use subject::{Subject, is_principal};
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Leaderships, features, quotas and brokers change by decree of an administrator.
+//! Leaderships, features, quotas, passwords and brokers change by decree of an administrator.
 
 use base::{ErrorCode, NodeId, PartitionIndex};
-use metadata::decide::{self, AlterQuota, ElectionKind, FeatureUpdate};
+use metadata::decide::{self, AlterQuota, AlterScram, ElectionKind, FeatureUpdate};
 use metadata::{QuotaEntity, Refusal};
 
 use crate::broker::Broker;
@@ -84,6 +84,32 @@ impl Broker {
             (changes, outcomes)
         })
         .await
+    }
+
+    /// Sets and removes passwords for SCRAM, each user's on its own; outcomes are by user.
+    ///
+    /// # Errors
+    /// When there are too many at once or the controller cannot decide.
+    pub async fn alter_scram(
+        &self,
+        alters: Vec<AlterScram>,
+    ) -> Result<Vec<(String, Result<(), Refusal>)>, ControllerError> {
+        let outcome = self
+            .decide(
+                move |image, _random| match decide::alter_scram(image, alters) {
+                    Err(refusal) => (Vec::new(), Err(refusal)),
+                    Ok(decided) => {
+                        let mut changes = Vec::new();
+                        let outcomes = decided.into_iter().map(|(user, outcome)| {
+                            (user, outcome.map(|change| changes.push(change)))
+                        });
+                        let outcomes: Vec<_> = outcomes.collect();
+                        (changes, Ok(outcomes))
+                    }
+                },
+            )
+            .await?;
+        outcome.map_err(ControllerError::Refused)
     }
 
     /// Strikes a broker that is gone for good off the list.

@@ -40,6 +40,10 @@ pub const METRICS_SERIES_MAX: i64 = 100_000;
 pub const TOPIC_PARTITIONS_MAX: i32 = 10_000;
 /// The most access control lists that one request adds or removes, as in Kafka.
 pub const ACL_CHANGES_MAX: usize = 10_000;
+/// The most passwords that one request sets or removes; as many records as one of access lists.
+pub const SCRAM_CHANGES_MAX: usize = ACL_CHANGES_MAX;
+/// The longest salt of a password, in bytes. Clients use a few dozen.
+pub const SCRAM_SALT_BYTES_MAX: usize = 1024;
 /// The longest name of a topic, in bytes; its directory carries the partition's index as well.
 pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 

@@ -8,6 +8,7 @@ use crate::change::{BrokerChange, Change, PartitionChange};
 use crate::image::Image;
 use crate::quota::{QuotaEntity, QuotaValue};
 use crate::resource::Resource;
+use crate::scram::ScramChange;
 use crate::topic::Partition;
 use base::{LeaderEpoch, NodeId, PartitionIndex, Uuid};
 use std::fmt;
@@ -32,6 +33,8 @@ pub enum ApplyError {
     AclExists(Uuid),
     /// No access control list has this id.
     AclUnknown(Uuid),
+    /// A password is removed that nobody has; whose.
+    ScramUnknown(String),
     /// A block of producer ids begins before the last one ended.
     ProducerIdsReused(i64),
 }
@@ -57,6 +60,7 @@ impl fmt::Display for ApplyError {
             Self::ControllerUnknown(id) => write!(formatter, "controller {id} is not registered"),
             Self::AclExists(id) => write!(formatter, "access control list {id} is added twice"),
             Self::AclUnknown(id) => write!(formatter, "no access control list has id {id}"),
+            Self::ScramUnknown(user) => write!(formatter, "user {user} has no such password"),
             Self::ProducerIdsReused(next) => {
                 write!(formatter, "producer ids up to {next} were given out before")
             }
@@ -125,6 +129,7 @@ impl Image {
                 let removed = Arc::make_mut(&mut self.acls).remove(*id);
                 removed.map(|_| ()).ok_or(ApplyError::AclUnknown(*id))
             }
+            Change::Scram(change) => self.change_scram(change),
             Change::FeatureLevel { name, level } => {
                 self.set_feature(name, *level);
                 Ok(())
@@ -270,6 +275,22 @@ impl Image {
         if values.is_empty() {
             quotas.remove(entity);
         }
+    }
+
+    fn change_scram(&mut self, change: &ScramChange) -> Result<(), ApplyError> {
+        let scram = Arc::make_mut(&mut self.scram);
+        let Some(credential) = &change.credential else {
+            let unknown = || ApplyError::ScramUnknown(change.user.clone());
+            let credentials = scram.get_mut(&change.user).ok_or_else(unknown)?;
+            credentials.remove(&change.mechanism).ok_or_else(unknown)?;
+            if credentials.is_empty() {
+                scram.remove(&change.user);
+            }
+            return Ok(());
+        };
+        let credentials = scram.entry(change.user.clone()).or_default();
+        credentials.insert(change.mechanism, credential.clone());
+        Ok(())
     }
 
     fn set_feature(&mut self, name: &str, level: i16) {

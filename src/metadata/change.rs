@@ -6,6 +6,7 @@
 use crate::broker::{Broker, Controller};
 use crate::quota::{QuotaEntity, QuotaValue};
 use crate::resource::Resource;
+use crate::scram::ScramChange;
 use crate::topic::Partition;
 use access::Acl;
 use base::{NodeId, PartitionIndex, Uuid};
@@ -86,6 +87,8 @@ pub enum Change {
         /// Which.
         id: Uuid,
     },
+    /// A password was set, or removed (KIP-554).
+    Scram(ScramChange),
     /// A feature was finalised at a level; zero removes it (KIP-584).
     FeatureLevel {
         /// Its name.

@@ -9,6 +9,7 @@
 use crate::broker::{Broker, Controller};
 use crate::quota::{QuotaEntity, QuotaValues};
 use crate::resource::{Resource, ResourceKind};
+use crate::scram::ScramCredentials;
 use crate::topic::{Partition, Topic, Topics};
 use access::Acls;
 use base::{LeaderEpoch, NodeId, Offset, PartitionIndex, Uuid};
@@ -31,6 +32,7 @@ pub struct Image {
     pub(crate) configs: Arc<BTreeMap<Resource, Arc<ConfigMap>>>,
     pub(crate) quotas: Arc<BTreeMap<QuotaEntity, QuotaValues>>,
     pub(crate) acls: Arc<Acls>,
+    pub(crate) scram: Arc<ScramCredentials>,
     pub(crate) next_producer_id: i64,
     pub(crate) foreign: Arc<Vec<Vec<u8>>>,
 }
@@ -51,6 +53,7 @@ impl Image {
             configs: Arc::default(),
             quotas: Arc::default(),
             acls: Arc::default(),
+            scram: Arc::default(),
             next_producer_id: 0,
             foreign: Arc::default(),
         }
@@ -163,6 +166,12 @@ impl Image {
     #[must_use]
     pub const fn acls(&self) -> &Arc<Acls> {
         &self.acls
+    }
+
+    /// What is kept of passwords for SCRAM.
+    #[must_use]
+    pub fn scram(&self) -> &ScramCredentials {
+        &self.scram
     }
 
     /// The first producer id that nobody was given.

@@ -12,8 +12,8 @@
 //! Invariants: the image is a function of the log alone: no clock, no randomness, no order of
 //! arrival; a shared image never changes, since applying copies what it touches; decisions never
 //! change the image; `to_changes` of an image folds to an equal image. Records of kinds that this
-//! release does not interpret (credentials, tokens) are kept byte for byte
-//! in arrival order and go into snapshots; kinds that no Kafka up to 4.4 knows are an error.
+//! release does not interpret (tokens) are kept byte for byte in arrival order and go into snapshots;
+//! kinds that no Kafka up to 4.4 knows are an error.
 //!
 //! Start reading at `image.rs`, then `change.rs`, then any file in `decide/`.
 
@@ -27,6 +27,7 @@ mod quota;
 mod records;
 mod refusal;
 mod resource;
+mod scram;
 mod snapshot;
 mod topic;
 
@@ -39,6 +40,7 @@ pub use quota::{QuotaEntity, QuotaValue, QuotaValues};
 pub use records::RecordError;
 pub use refusal::Refusal;
 pub use resource::{Resource, ResourceKind};
+pub use scram::{ScramChange, ScramCredentials};
 pub use topic::{Partition, Topic, Topics};
 
 #[cfg(test)]

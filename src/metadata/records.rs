@@ -7,8 +7,11 @@ use crate::broker::{Broker, Controller, Endpoint, FeatureRange};
 use crate::change::{BrokerChange, Change, PartitionChange};
 use crate::quota::{QuotaEntity, QuotaValue};
 use crate::resource::{Resource, ResourceKind};
+use crate::scram::ScramChange;
 use crate::topic::Partition;
-use access::{Acl, Operation, PatternType, Permission, ResourceType};
+use access::{
+    Acl, Operation, PatternType, Permission, ResourceType, ScramCredential, ScramMechanism,
+};
 use base::{LeaderEpoch, NodeId, PartitionIndex, Uuid};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,9 +28,11 @@ use wire::record::{
     cluster_metadata_register_broker as broker, cluster_metadata_register_controller as controller,
     cluster_metadata_remove_access_control_entry::RemoveAccessControlEntryRecord,
     cluster_metadata_remove_topic::RemoveTopicRecord,
+    cluster_metadata_remove_user_scram_credential::RemoveUserScramCredentialRecord,
     cluster_metadata_topic::TopicRecord,
     cluster_metadata_unregister_broker::UnregisterBrokerRecord,
     cluster_metadata_unregister_controller::UnregisterControllerRecord,
+    cluster_metadata_user_scram_credential::UserScramCredentialRecord,
 };
 use wire::{MetadataRecord, WireError};
 
@@ -120,6 +125,7 @@ impl Change {
             Self::ClientQuota { entity, key, value } => (encode_quota(entity, key, *value), 0),
             Self::Acl { id, acl } => (encode_acl(*id, acl), 0),
             Self::RemoveAcl { id } => (RemoveAccessControlEntryRecord { id: *id }.into(), 0),
+            Self::Scram(change) => (encode_scram(change), 0),
             Self::FeatureLevel { name, level } => {
                 let record = FeatureLevelRecord {
                     name: name.as_str().into(),
@@ -183,6 +189,12 @@ fn decode_record(record: MetadataRecord<'_>, bytes: &[u8]) -> Result<Change, Rec
         MetadataRecord::ClientQuota(record) => decode_quota(record),
         MetadataRecord::AccessControlEntry(record) => decode_acl(record)?,
         MetadataRecord::RemoveAccessControlEntry(record) => Change::RemoveAcl { id: record.id },
+        MetadataRecord::UserScramCredential(record) => decode_scram(record)?,
+        MetadataRecord::RemoveUserScramCredential(record) => Change::Scram(ScramChange {
+            mechanism: scram_mechanism(record.mechanism)?,
+            user: record.name.into_owned(),
+            credential: None,
+        }),
         MetadataRecord::FeatureLevel(record) => Change::FeatureLevel {
             name: record.name.into_owned(),
             level: record.feature_level,
@@ -194,8 +206,6 @@ fn decode_record(record: MetadataRecord<'_>, bytes: &[u8]) -> Result<Change, Rec
         },
         MetadataRecord::DelegationToken(_)
         | MetadataRecord::RemoveDelegationToken(_)
-        | MetadataRecord::UserScramCredential(_)
-        | MetadataRecord::RemoveUserScramCredential(_)
         | MetadataRecord::ZkMigrationState(_)
         | MetadataRecord::ClearElr(_) => Change::Foreign {
             bytes: bytes.to_vec(),
@@ -234,6 +244,39 @@ fn decode_acl(record: AccessControlEntryRecord<'_>) -> Result<Change, RecordErro
         permission: permission.ok_or(RecordError::Field("permission_type"))?,
     };
     Ok(Change::Acl { id: record.id, acl })
+}
+
+fn encode_scram(change: &ScramChange) -> MetadataRecord<'_> {
+    let name = change.user.as_str().into();
+    let mechanism = change.mechanism.code();
+    match &change.credential {
+        Some(credential) => MetadataRecord::from(UserScramCredentialRecord {
+            name,
+            mechanism,
+            salt: credential.salt.as_slice().into(),
+            stored_key: credential.stored_key.as_slice().into(),
+            server_key: credential.server_key.as_slice().into(),
+            iterations: credential.iterations,
+        }),
+        None => MetadataRecord::from(RemoveUserScramCredentialRecord { name, mechanism }),
+    }
+}
+
+fn decode_scram(record: UserScramCredentialRecord<'_>) -> Result<Change, RecordError> {
+    Ok(Change::Scram(ScramChange {
+        mechanism: scram_mechanism(record.mechanism)?,
+        user: record.name.into_owned(),
+        credential: Some(ScramCredential {
+            salt: record.salt.into_owned(),
+            iterations: record.iterations,
+            stored_key: record.stored_key.into_owned(),
+            server_key: record.server_key.into_owned(),
+        }),
+    }))
+}
+
+fn scram_mechanism(code: i8) -> Result<ScramMechanism, RecordError> {
+    ScramMechanism::from_code(code).ok_or(RecordError::Field("mechanism"))
 }
 
 fn encode_quota<'a>(

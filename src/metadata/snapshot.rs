@@ -4,6 +4,7 @@
 
 use crate::change::Change;
 use crate::image::Image;
+use crate::scram::ScramChange;
 use access::Acl;
 use base::{NodeId, PartitionIndex};
 
@@ -62,6 +63,7 @@ impl Image {
                 acl: Acl::clone(acl),
             });
         }
+        changes.extend(self.scram_changes());
         if self.next_producer_id > 0 {
             changes.push(Change::ProducerIds {
                 broker: NodeId(-1),
@@ -75,5 +77,17 @@ impl Image {
             });
         }
         changes
+    }
+
+    fn scram_changes(&self) -> impl Iterator<Item = Change> {
+        self.scram.iter().flat_map(|(user, credentials)| {
+            credentials.iter().map(|(mechanism, credential)| {
+                Change::Scram(ScramChange {
+                    user: user.clone(),
+                    mechanism: *mechanism,
+                    credential: Some(credential.clone()),
+                })
+            })
+        })
     }
 }

@@ -94,6 +94,7 @@ pub static API_TABLE: &[ApiRow] = &[
     row(ApiKey::DescribeClientQuotas, 0, 1, handlers::describe_client_quotas::handle),
     row(ApiKey::AlterClientQuotas, 0, 1, handlers::alter_client_quotas::handle),
     row(ApiKey::DescribeUserScramCredentials, 0, 0, handlers::describe_user_scram_credentials::handle),
+    row(ApiKey::AlterUserScramCredentials, 0, 0, handlers::alter_user_scram_credentials::handle),
     row(ApiKey::DescribeQuorum, 0, 2, handlers::describe_quorum::handle),
     row(ApiKey::UpdateFeatures, 0, 2, handlers::update_features::handle),
     row(ApiKey::DescribeCluster, 0, 2, handlers::describe_cluster::handle),

@@ -201,6 +201,31 @@ tools_configs_others() {
   does "client-metrics: list without it" "!$name"
 }
 
+# tools_configs_users USER: passwords for SCRAM, which the tool salts; only how they were salted is told.
+tools_configs_users() {
+  local user=$1 told="SCRAM credential configs for user-principal '$1' are"
+  tool configs --alter --entity-type users --entity-name "$user" --add-config 'SCRAM-SHA-256=[iterations=8192,password=x]'
+  does "configs: set a password" "Completed updating config for user $user\."
+  tools_await "$told SCRAM-SHA-256=iterations=8192" configs --describe --entity-type users --entity-name "$user"
+  does "configs: describe a password" "$told SCRAM-SHA-256=iterations=8192"
+  tool configs --alter --entity-type users --entity-name "$user" --add-config 'SCRAM-SHA-512=[password=x]'
+  does "configs: set a second password" "Completed updating config for user $user\."
+  tools_await "$told .*SCRAM-SHA-512=iterations=4096.*" configs --describe --user "$user"
+  does "configs: describe both" "$told SCRAM-SHA-256=iterations=8192, SCRAM-SHA-512=iterations=4096"
+  tool configs --describe --entity-type users
+  does "configs: describe all users" "$told .*"
+  tool configs --alter --user "$user" --add-config 'SCRAM-SHA-256=[iterations=20000,password=x]'
+  refuses "configs: too many iterations" ".*Too many iterations.*"
+  tool configs --alter --user "$user" --delete-config SCRAM-SHA-256
+  does "configs: take a password back" "Completed updating config for user $user\."
+  tools_await "$told SCRAM-SHA-512=iterations=4096" configs --describe --user "$user"
+  does "configs: describe without it" "$told SCRAM-SHA-512=iterations=4096"
+  tool configs --alter --user "$user" --delete-config SCRAM-SHA-256
+  refuses "configs: take back what is not there" ".*Attempt to delete a user credential that does not exist.*"
+  tool configs --alter --user "$user" --delete-config SCRAM-SHA-512
+  does "configs: take the last one back" "Completed updating config for user $user\."
+}
+
 # tools_cluster ID
 tools_cluster() {
   local id=$1 feature='SupportedMinVersion: [^ ]+ SupportedMaxVersion: .* FinalizedVersionLevel: .* Epoch: [0-9]+'
@@ -410,6 +435,7 @@ tools_all() {
   tools_configs_topic "$t"
   tools_configs_broker "$id"
   tools_configs_others "$t"
+  tools_configs_users "$t"
   tools_acls "$t"
   tools_load "$t" "$t-load"
   wait_for_topic "$t-few"

@@ -48,6 +48,7 @@ mod power_cut;
 mod records;
 mod restart;
 mod retention;
+mod scram;
 mod seed;
 mod server;
 mod shutdown;

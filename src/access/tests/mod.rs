@@ -4,6 +4,7 @@ mod deciding;
 mod filtering;
 mod naive;
 mod random;
+mod scram;
 
 use std::net::IpAddr;
 

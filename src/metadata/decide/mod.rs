@@ -19,6 +19,7 @@ mod producers;
 mod quotas;
 mod reassignments;
 mod registration;
+mod scram;
 
 pub use acls::{CreatedAcls, DeletedAcls, create_acls, delete_acls};
 pub use configs::{
@@ -37,3 +38,4 @@ pub use producers::{PRODUCER_ID_BLOCK_SIZE, ProducerIdBlock, allocate_producer_i
 pub use quotas::{AlterQuota, alter_quotas};
 pub use reassignments::reassign_partition;
 pub use registration::{Registration, register_broker, unregister_broker};
+pub use scram::{AlterScram, AlteredScram, ScramOperation, alter_scram};

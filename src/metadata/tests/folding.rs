@@ -277,9 +277,8 @@ fn every_change_survives_its_record() {
 /// damaged bytes, are errors.
 #[test]
 fn foreign_records_are_kept_and_unknown_ones_refused() {
-    let credential =
-        wire::record::cluster_metadata_user_scram_credential::UserScramCredentialRecord::default();
-    let bytes = wire::MetadataRecord::from(credential).encode(0).unwrap();
+    let token = wire::record::cluster_metadata_delegation_token::DelegationTokenRecord::default();
+    let bytes = wire::MetadataRecord::from(token).encode(0).unwrap();
     let mut image = cluster(1);
     image.apply(&Change::decode(&bytes).unwrap()).unwrap();
     assert_eq!(image.foreign(), std::slice::from_ref(&bytes));

@@ -14,6 +14,7 @@ mod folding;
 mod kafka_log;
 mod oracle;
 mod placement;
+mod scram;
 
 use crate::decide::{Registration, register_broker, unfence_broker};
 use crate::{Endpoint, FEATURES, FeatureRange, Image, bootstrap_changes};

@@ -1,7 +1,7 @@
-//! DescribeUserScramCredentials (key 50), version 0: who may sign in with SCRAM (KIP-554).
+//! DescribeUserScramCredentials (key 50), version 0: who has passwords for SCRAM, by
+//! which mechanisms, salted how often (KIP-554).
 //!
-//! Nobody may on a node that offers no SASL, and it says so: tools ask this together with the quotas
-//! of users and give up on all of it where there is no answer.
+//! Of the passwords themselves nothing is told. Nobody signs in with one yet.
 //!
 //! Deviations from Apache Kafka: none known.
 //!
@@ -10,11 +10,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use access::Operation;
+use access::{Operation, ScramCredential, ScramMechanism};
 use base::ErrorCode;
+use metadata::ScramCredentials;
 use wire::WireError;
 use wire::describe_user_scram_credentials::{
-    DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse,
+    CredentialInfo, DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse,
     DescribeUserScramCredentialsResult, UserName,
 };
 
@@ -24,7 +25,7 @@ use crate::context::Context;
 use crate::handlers::read;
 use crate::table::Request;
 
-/// Answers that there are no credentials.
+/// Answers from the image.
 pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answer, WireError> {
     let question = request.question;
     let asked: DescribeUserScramCredentialsRequest<'_> = read(&mut request)?;
@@ -35,38 +36,61 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
             ..Default::default()
         }));
     }
+    let image = context.broker().image();
+    let users = asked.users.as_deref().unwrap_or_default();
     Ok(question.answer(&DescribeUserScramCredentialsResponse {
-        results: not_found(asked.users.as_deref().unwrap_or_default()),
+        results: described(image.scram(), users),
         ..Default::default()
     }))
 }
 
-/// One result for each name: no user has credentials.
-fn not_found<'a>(users: &'a [UserName<'a>]) -> Vec<DescribeUserScramCredentialsResult<'a>> {
+type Described<'a> = DescribeUserScramCredentialsResult<'a>;
+
+/// One result for each user that is named, or for all where none is, by name.
+fn described<'a>(scram: &'a ScramCredentials, users: &'a [UserName<'a>]) -> Vec<Described<'a>> {
+    if users.is_empty() {
+        let all = scram.iter();
+        return all.map(|(user, known)| shown(user, known)).collect();
+    }
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
     for user in users {
         *times.entry(user.name.as_ref()).or_default() += 1;
     }
     let results = times.into_iter().map(|(user, times)| {
-        let (code, text) = if times > 1 {
-            (
-                ErrorCode::DuplicateResource,
-                "Cannot describe SCRAM credentials for the same user twice in a single request: ",
-            )
-        } else {
-            (
-                ErrorCode::ResourceNotFound,
-                "Attempt to describe a user credential that does not exist: ",
-            )
-        };
-        DescribeUserScramCredentialsResult {
-            user: Cow::Borrowed(user),
-            error_code: code.code(),
-            error_message: Some(Cow::Owned(format!("{text}{user}"))),
-            ..Default::default()
+        if times > 1 {
+            let text = "Cannot describe SCRAM credentials for the same user twice in a single \
+                        request: ";
+            return refused(user, ErrorCode::DuplicateResource, text);
+        }
+        let text = "Attempt to describe a user credential that does not exist: ";
+        match scram.get(user) {
+            Some(known) => shown(user, known),
+            None => refused(user, ErrorCode::ResourceNotFound, text),
         }
     });
     results.collect()
+}
+
+/// What anybody may know of a user's passwords.
+fn shown<'a>(user: &'a str, known: &BTreeMap<ScramMechanism, ScramCredential>) -> Described<'a> {
+    let infos = known.iter().map(|(mechanism, credential)| CredentialInfo {
+        mechanism: mechanism.code(),
+        iterations: credential.iterations,
+    });
+    Described {
+        user: Cow::Borrowed(user),
+        credential_infos: infos.collect(),
+        ..Default::default()
+    }
+}
+
+fn refused<'a>(user: &'a str, code: ErrorCode, text: &str) -> Described<'a> {
+    Described {
+        user: Cow::Borrowed(user),
+        error_code: code.code(),
+        error_message: Some(Cow::Owned(format!("{text}{user}"))),
+        ..Default::default()
+    }
 }
 
 #[cfg(test)]

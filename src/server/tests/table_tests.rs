@@ -16,7 +16,6 @@ const UNSERVED: &[(&str, &[ApiKey])] = &[
             ApiKey::RenewDelegationToken,
             ApiKey::ExpireDelegationToken,
             ApiKey::DescribeDelegationToken,
-            ApiKey::AlterUserScramCredentials,
         ],
     ),
     (
