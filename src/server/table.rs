@@ -75,7 +75,7 @@ pub static API_TABLE: &[ApiRow] = &[
     row(ApiKey::AddOffsetsToTxn, 0, 4, handlers::add_offsets_to_txn::handle),
     row(ApiKey::EndTxn, 0, 5, handlers::end_txn::handle),
     row(ApiKey::WriteTxnMarkers, 0, 2, handlers::write_txn_markers::handle).legacy_below(1),
-    row(ApiKey::TxnOffsetCommit, 0, 5, handlers::txn_offset_commit::handle),
+    row(ApiKey::TxnOffsetCommit, 0, 6, handlers::txn_offset_commit::handle),
     row(ApiKey::OffsetForLeaderEpoch, 0, 4, handlers::offset_for_leader_epoch::handle).legacy_below(2),
     row(ApiKey::DescribeAcls, 0, 3, handlers::describe_acls::handle).legacy_below(1),
     row(ApiKey::CreateAcls, 0, 3, handlers::create_acls::handle).legacy_below(1),

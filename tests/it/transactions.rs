@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use base::{ErrorCode, ProducerEpoch, ProducerId};
+use base::{ErrorCode, ProducerEpoch, ProducerId, Uuid};
 use batch::{BatchBuilder, BatchOptions, Batches};
 use wire::add_offsets_to_txn::AddOffsetsToTxnRequest;
 use wire::add_partitions_to_txn::{AddPartitionsToTxnRequest, AddPartitionsToTxnTopic};
@@ -368,6 +368,7 @@ fn commit_offset(
     producer: &Producer,
     (group, topic, offset): (&str, &Topic, i64),
 ) -> Result<(), ErrorCode> {
+    let by_id = version >= 6;
     patiently(|| {
         let request = TxnOffsetCommitRequest {
             transactional_id: producer.name.as_str().into(),
@@ -376,14 +377,15 @@ fn commit_offset(
             producer_epoch: producer.epoch,
             generation_id_or_member_epoch: -1,
             topics: vec![TxnOffsetCommitRequestTopic {
-                name: topic.name.as_str().into(),
+                // Since KIP-1319 a topic is named by its id.
+                name: if by_id { "" } else { &topic.name }.into(),
+                topic_id: if by_id { topic.id } else { Uuid::ZERO },
                 partitions: vec![TxnOffsetCommitRequestPartition {
                     partition_index: 0,
                     committed_offset: offset,
                     committed_leader_epoch: -1,
                     ..Default::default()
                 }],
-                ..Default::default()
             }],
             ..Default::default()
         };

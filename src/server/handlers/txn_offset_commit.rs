@@ -1,9 +1,9 @@
-//! TxnOffsetCommit (key 28), versions 0-5: offsets of a group, committed in a transaction.
+//! TxnOffsetCommit (key 28), versions 0-6: offsets of a group, committed in a transaction.
 //!
 //! They count when the transaction is committed; until then a fetch that wants stable offsets is
 //! told to come back. From version 5 on committing adds the group's partition to the transaction.
 //!
-//! Deviations from Apache Kafka: none known; version 6 is unstable there.
+//! Deviations from Apache Kafka: none known.
 //!
 //! - 0: first layout (KIP-98)
 //! - 1: the same layout (KIP-219)
@@ -11,17 +11,18 @@
 //! - 3: flexible encoding (KIP-482); member and generation, which are checked (KIP-447)
 //! - 4: TRANSACTION_ABORTABLE may be answered (KIP-890)
 //! - 5: implicit AddOffsetsToTxn (KIP-890)
+//! - 6: topics by id (KIP-1319)
 
 use std::borrow::Cow;
 
 use access::Operation;
-use base::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId};
+use base::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Uuid};
 use broker::Custom;
 use broker::coordinator::{
     Answer as Coordinated, CommitPartition, CommitTopic, Producer, Refusal, TopicCodes,
     TxnOffsetCommitAsk,
 };
-use metadata::Image;
+use metadata::Topic;
 use wire::WireError;
 use wire::txn_offset_commit::{
     TxnOffsetCommitRequest, TxnOffsetCommitRequestTopic, TxnOffsetCommitResponse,
@@ -38,10 +39,13 @@ use crate::table::Request;
 const ABORTABLE_VERSION: i16 = 4;
 /// The first version in which committing adds the partition.
 const IMPLICIT_VERSION: i16 = 5;
+/// The first version that names topics by id.
+const BY_ID_VERSION: i16 = 6;
 
 /// A topic of the request, each partition with why it is refused here, if it is.
 struct Named {
     name: String,
+    id: Uuid,
     partitions: Vec<(i32, Option<ErrorCode>)>,
 }
 
@@ -57,8 +61,12 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
     let mut named = Vec::with_capacity(asked.topics.len());
     let mut topics = Vec::with_capacity(asked.topics.len());
     for topic in &asked.topics {
-        let allowed = whole.and_then(|()| access.topic(Operation::Read, &topic.name));
-        let (name, commit) = sort(&image, allowed, topic);
+        let by_id = question.version >= BY_ID_VERSION;
+        let readable = (&access, Operation::Read);
+        let found = whole.and_then(|()| {
+            groups::allowed_topic(&image, readable, by_id, &topic.name, topic.topic_id)
+        });
+        let (name, commit) = sort(found, topic);
         named.push(name);
         topics.extend(commit.filter(|commit| !commit.partitions.is_empty()));
     }
@@ -95,25 +103,24 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
 
 /// Parts what the coordinator is asked from what is refused here.
 fn sort(
-    image: &Image,
-    allowed: Result<(), ErrorCode>,
+    found: Result<&Topic, ErrorCode>,
     topic: &TxnOffsetCommitRequestTopic<'_>,
 ) -> (Named, Option<CommitTopic>) {
-    let found = image.topic(&topic.name);
-    let exists = |index| found.is_some_and(|found| groups::has_partition(found, index));
-    let refusal = |index| match allowed {
+    let refusal = |index: i32| match found {
         Err(code) => Some(code),
-        Ok(()) => (!exists(index)).then_some(ErrorCode::UnknownTopicOrPartition),
+        Ok(topic) if groups::has_partition(topic, index) => None,
+        Ok(_) => Some(ErrorCode::UnknownTopicOrPartition),
     };
     let partitions = topic.partitions.iter();
     let named = Named {
         name: topic.name.to_string(),
+        id: topic.topic_id,
         partitions: partitions
             .clone()
             .map(|one| (one.partition_index, refusal(one.partition_index)))
             .collect(),
     };
-    let commit = found.map(|found| CommitTopic {
+    let commit = found.ok().map(|found| CommitTopic {
         name: found.name.to_string(),
         id: found.id,
         partitions: partitions
@@ -150,8 +157,8 @@ fn respond(
         });
         topics.push(TxnOffsetCommitResponseTopic {
             name: Cow::Borrowed(&topic.name),
+            topic_id: topic.id,
             partitions: partitions.collect(),
-            ..TxnOffsetCommitResponseTopic::default()
         });
     }
     question.encode(&TxnOffsetCommitResponse {
