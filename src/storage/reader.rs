@@ -110,11 +110,10 @@ impl Log {
                 {
                     self.check_open()?;
                 }
-                Err(error) => {
-                    self.engine().judge(error);
-                    return result;
-                }
-                Ok(_) => return result,
+                // A sector that cannot be read fails whoever asks for it, and nobody else: where the
+                // whole directory is gone, the next write or flush says so. Kafka takes the
+                // directory offline here, and with the last one the node.
+                _ => return result,
             }
         }
     }
