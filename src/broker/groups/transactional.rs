@@ -47,7 +47,21 @@ impl Broker {
         ask: TxnOffsetCommitAsk,
         custom: Option<Custom>,
     ) -> Answer {
-        let whose = custom.map(|custom| whose(id, &ask, custom));
+        let producer = ProducerBatch {
+            id: ask.producer.id,
+            epoch: ask.producer.epoch,
+            first_sequence: NO_SEQUENCE,
+            last_sequence: NO_SEQUENCE,
+        };
+        let whose = custom.map(|custom| InTransaction {
+            transactional_id: ask.transactional_id.clone(),
+            producer,
+            partition: TopicPartition {
+                topic: OFFSETS_TOPIC.to_owned(),
+                partition: id.index,
+            },
+            custom,
+        });
         let ask = Ask::TxnOffsetCommit(ask);
         let gone = ask.refused(not_here());
         let asked = {
@@ -56,11 +70,13 @@ impl Broker {
                 Some(partition) => Some(partition.verification_gate().enter().await),
                 None => None,
             };
-            if let (Some(partition), Some(whose)) = (&partition, &whose) {
-                if let Err(error) = partition.check_coordinator_append(&whose.producer) {
+            if let Some(partition) = &partition {
+                // Whoever asks or not: what the log refuses later costs all of its groups a reload.
+                if let Err(error) = partition.check_coordinator_append(&producer) {
                     return ask.refused(refusal(&error));
                 }
-                if partition.begin_verification(&whose.producer).is_some()
+                if let Some(whose) = &whose
+                    && partition.begin_verification(&producer).is_some()
                     && let Err(error) = self.ask_for_transaction(whose).await
                 {
                     return ask.refused(refusal(&error));
@@ -72,23 +88,6 @@ impl Broker {
             Ok(answer) => answer.await.unwrap_or(gone),
             Err(refused) => *refused,
         }
-    }
-}
-
-fn whose(id: PartitionId, ask: &TxnOffsetCommitAsk, custom: Custom) -> InTransaction {
-    InTransaction {
-        transactional_id: ask.transactional_id.clone(),
-        producer: ProducerBatch {
-            id: ask.producer.id,
-            epoch: ask.producer.epoch,
-            first_sequence: NO_SEQUENCE,
-            last_sequence: NO_SEQUENCE,
-        },
-        partition: TopicPartition {
-            topic: OFFSETS_TOPIC.to_owned(),
-            partition: id.index,
-        },
-        custom,
     }
 }
 

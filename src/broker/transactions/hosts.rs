@@ -30,6 +30,8 @@ impl Broker {
                 let own = TransactionSurroundings::new(config);
                 transactions.surround(Surroundings::new(own, options(settings)));
             }
+            // An image comes with every topic; telling the hosts looks at each transactional id.
+            Some(surroundings) if *surroundings.own.config.borrow() == config => {}
             Some(surroundings) => {
                 *surroundings.own.config.borrow_mut() = config;
                 surroundings.options.set(options(settings));

@@ -7,7 +7,7 @@ use config::Settings;
 use crate::settings::{milliseconds, whole, whole_i32};
 
 /// Settings of all transactions.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransactionsConfig {
     /// `transaction.max.timeout.ms`.
     pub timeout_ms_max: i32,
