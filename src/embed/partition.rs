@@ -3,10 +3,10 @@
 //! Invariants: appends take their offsets in the order of the calls; nothing is read that is not
 //! durable.
 
-use base::{LeaderEpoch, Offset, Timestamp, usize_from_u64};
+use base::{LeaderEpoch, Offset, Timestamp};
 use batch::{BatchBuilder, BatchOptions, Rules, Scratch, next_batch, records, validate};
 use reactor::{Bytes, Core};
-use storage::{Appended, BatchShape, Log, Piece, ReadRequest, Stamp, StorageError};
+use storage::{Appended, BatchShape, Log, ReadRequest, Stamp};
 
 use crate::error::LogError;
 use crate::record::{NewRecord, Record};
@@ -172,28 +172,7 @@ impl Partition {
             at_least_one: true,
             upper_bound: self.durable_end(),
         };
-        let result = self.log.read(&request).await?;
-        let mut parts = Vec::with_capacity(result.pieces.len());
-        for piece in result.pieces {
-            parts.push(match piece {
-                Piece::Memory(bytes) => bytes,
-                Piece::File {
-                    file,
-                    position,
-                    len,
-                } => {
-                    let read = file.read_at(position, usize_from_u64(len)).await;
-                    read.map_err(StorageError::from)?
-                }
-            });
-        }
-        Ok(match <[Bytes; 1]>::try_from(parts) {
-            Ok([only]) => only,
-            Err(parts) => {
-                let slices: Vec<&[u8]> = parts.iter().map(|part| &**part).collect();
-                Bytes::from(slices.concat())
-            }
-        })
+        Ok(self.log.read(&request).await?.into_bytes().await?)
     }
 
     /// The first durable record whose time is `timestamp` or later.

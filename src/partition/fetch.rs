@@ -95,27 +95,7 @@ impl Partition {
         request: FetchRequest,
     ) -> Result<(Bytes, Fetched), FetchError> {
         let (result, ends) = self.read(request).await?;
-        let mut parts = Vec::with_capacity(result.pieces.len());
-        for piece in result.pieces {
-            parts.push(match piece {
-                Piece::Memory(bytes) => bytes,
-                Piece::File {
-                    file,
-                    position,
-                    len,
-                } => {
-                    let bytes = file.read_at(position, base::usize_from_u64(len)).await;
-                    bytes.map_err(|e| FetchError::Storage(e.into()))?
-                }
-            });
-        }
-        let bytes = match <[Bytes; 1]>::try_from(parts) {
-            Ok([only]) => only,
-            Err(parts) => {
-                let slices: Vec<&[u8]> = parts.iter().map(|part| &**part).collect();
-                Bytes::from(slices.concat())
-            }
-        };
+        let bytes = result.into_bytes().await.map_err(FetchError::Storage)?;
         // Whoever needs that knows nothing of transactions.
         Ok((bytes, ends.with(Vec::new(), 0, Vec::new())))
     }

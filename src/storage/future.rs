@@ -10,7 +10,7 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use base::{Offset, Timestamp, Uuid, usize_from_u64};
+use base::{Offset, Timestamp, Uuid};
 use batch::{BatchView, Batches};
 
 use crate::creation::create_at;
@@ -21,7 +21,7 @@ use crate::gate::GateGuard;
 use crate::layout;
 use crate::log::{BatchShape, Log, Stamp};
 use crate::options::FlushPolicy;
-use crate::reader::{Piece, ReadRequest};
+use crate::reader::ReadRequest;
 use crate::roll::create_segment;
 use crate::standing::Standing;
 
@@ -149,12 +149,13 @@ impl FutureLog {
             return Ok(0);
         }
         let before = self.position;
-        let bytes = joined(read.pieces).await?;
+        let len = read.len;
+        let bytes = read.into_bytes().await?;
         self.take(&bytes).await?;
         if self.position == before {
             return Err(self.damaged(before, Fault::Missing));
         }
-        Ok(read.len)
+        Ok(len)
     }
 
     /// Appends the whole batches of `bytes`; the last one may be cut.
@@ -324,24 +325,4 @@ impl FutureLog {
             fault,
         }
     }
-}
-
-/// The pieces of a read as whole runs of batches: a batch may lie across two of them.
-async fn joined(pieces: Vec<Piece>) -> Result<reactor::Bytes, StorageError> {
-    let mut parts = Vec::with_capacity(pieces.len());
-    for piece in pieces {
-        parts.push(match piece {
-            Piece::Memory(bytes) => bytes,
-            Piece::File {
-                file,
-                position,
-                len,
-            } => file.read_at(position, usize_from_u64(len)).await?,
-        });
-    }
-    if parts.len() <= 1 {
-        return Ok(parts.pop().unwrap_or_default());
-    }
-    let slices: Vec<&[u8]> = parts.iter().map(|part| &**part).collect();
-    Ok(reactor::Bytes::from(slices.concat()))
 }

@@ -69,6 +69,33 @@ pub struct ReadResult {
     pub end_bound: Offset,
 }
 
+impl ReadResult {
+    /// All of it in one piece of memory, since a batch may lie across two pieces.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn into_bytes(self) -> Result<Bytes, StorageError> {
+        let mut parts = Vec::with_capacity(self.pieces.len());
+        for piece in self.pieces {
+            parts.push(match piece {
+                Piece::Memory(bytes) => bytes,
+                Piece::File {
+                    file,
+                    position,
+                    len,
+                } => file.read_at(position, usize_from_u64(len)).await?,
+            });
+        }
+        Ok(match <[Bytes; 1]>::try_from(parts) {
+            Ok([only]) => only,
+            Err(parts) => {
+                let slices: Vec<&[u8]> = parts.iter().map(|part| &**part).collect();
+                Bytes::from(slices.concat())
+            }
+        })
+    }
+}
+
 /// Where a batch was found.
 #[derive(Clone)]
 pub(crate) struct Located {

@@ -10,7 +10,7 @@ use base::Offset;
 use batch::{BatchError, BatchView, Batches, ControlRecord, Scratch};
 use partition::Partition;
 use reactor::{Bytes, Core, Reply, reply};
-use storage::{Piece, ReadRequest, StorageError};
+use storage::{ReadRequest, StorageError};
 
 use super::machine::Machine;
 
@@ -130,38 +130,10 @@ fn begin_read(
             at_least_one: true,
             upper_bound: end,
         };
-        let read = async {
-            let mut parts = Vec::new();
-            for part in log.read(&request).await?.pieces {
-                parts.push(match part {
-                    Piece::Memory(bytes) => bytes,
-                    Piece::File {
-                        file,
-                        position,
-                        len,
-                    } => file.read_at(position, base::usize_from_u64(len)).await?,
-                });
-            }
-            Ok(joined(parts))
-        };
+        let read = async { log.read(&request).await?.into_bytes().await };
         replier.send(read.await);
     });
     piece
-}
-
-fn joined(mut parts: Vec<Bytes>) -> Bytes {
-    match (parts.pop(), parts.is_empty()) {
-        (None, _) => Bytes::from_static(&[]),
-        (Some(only), true) => only,
-        (Some(last), false) => {
-            parts.push(last);
-            let mut whole = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
-            for part in parts {
-                whole.extend_from_slice(&part);
-            }
-            Bytes::from(whole)
-        }
-    }
 }
 
 /// Where the piece behind this one begins; nothing when this one is empty.
