@@ -5,17 +5,15 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use base::{CoreId, ErrorCode};
+use base::CoreId;
 use coordinator::{
     Answer, Ask, Groups, GroupsConfig, ListGroupsAsk, ListedGroup, LogEnds, Refusal, TimelineEvent,
     TopicImage, Topics,
 };
 use metadata::{Image, Resource, ResourceKind};
-use reactor::Reply;
 
 use super::machine::{GroupHost, GroupSurroundings, options};
 use crate::broker::Broker;
-use crate::hosted::Unavailable;
 use crate::hosts::{Hosts, Surroundings, loading, not_here};
 use crate::ownership::PartitionId;
 
@@ -77,41 +75,8 @@ impl Broker {
     /// Asks the coordinator of the group that `ask` names. The asking begins now, before anything
     /// that is asked later.
     pub fn on_group(&self, ask: Ask) -> impl Future<Output = Answer> + use<> {
-        let gone = ask.refused(not_here());
         let home = ask.group().and_then(|group| self.group_home(group));
-        let way = match home {
-            None => Err(ask.refused(not_here())),
-            Some(id) => Ok(self.on_core(id.owner(self.cores()), move |broker| {
-                let asked = broker.ask_host(id, ask);
-                async move {
-                    match asked {
-                        Ok(answer) => answer.await.ok(),
-                        Err(refused) => Some(*refused),
-                    }
-                }
-            })),
-        };
-        async move {
-            match way {
-                Ok(way) => way.await.ok().flatten().unwrap_or(gone),
-                Err(refused) => refused,
-            }
-        }
-    }
-
-    pub(crate) fn ask_host(&self, id: PartitionId, ask: Ask) -> Result<Reply<Answer>, Box<Answer>> {
-        match self.shared.groups.find(id) {
-            Some(host) => host.ask(ask),
-            None => Err(Box::new(ask.refused(match self.shared.hosted.find(id) {
-                // Its host starts in the same breath in which its image is taken in.
-                Ok(_) | Err(Unavailable::Opening) => loading(),
-                Err(Unavailable::Unknown | Unavailable::Stopping) => not_here(),
-                Err(Unavailable::Offline) => Refusal::new(
-                    ErrorCode::CoordinatorNotAvailable,
-                    "The log of this group's coordinator is offline; see the log of the node.",
-                ),
-            }))),
-        }
+        self.ask_at::<Groups>(home, ask)
     }
 
     /// The groups of the whole node.

@@ -13,6 +13,8 @@ use coordinator::{
 use partition::{AppendError, Partition};
 use reactor::Reply;
 
+use super::hosts::GroupHosts;
+use crate::broker::Broker;
 use crate::hosts::{Host, Machine, MarkerRequest, Options, Said, number};
 
 /// What all machines of groups on a core look at.
@@ -45,6 +47,10 @@ impl Machine for Groups {
 
     const NAME: &'static str = "groups";
 
+    fn hosts(broker: &Broker) -> &GroupHosts {
+        &broker.shared.groups
+    }
+
     fn begin(surroundings: &GroupSurroundings, _partition: &Partition) -> Self {
         Self::new(surroundings.config.borrow().clone())
     }
@@ -74,7 +80,13 @@ impl Machine for Groups {
         vec![learnt.into(), self.loaded(now).into()]
     }
 
-    fn handle(&mut self, now: Now, caller: Caller, ask: Ask) -> Said<Self> {
+    fn handle(
+        &mut self,
+        now: Now,
+        caller: Caller,
+        ask: Ask,
+        _surroundings: &GroupSurroundings,
+    ) -> Said<Self> {
         self.handle(now, caller, ask).into()
     }
 

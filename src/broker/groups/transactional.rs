@@ -4,7 +4,7 @@ use std::future::Future;
 
 use base::{ErrorCode, TopicPartition};
 use batch::ProducerBatch;
-use coordinator::{Answer, Ask, Refusal, TxnOffsetCommitAsk};
+use coordinator::{Answer, Ask, Groups, Refusal, TxnOffsetCommitAsk};
 use partition::AppendError;
 
 use super::home::OFFSETS_TOPIC;
@@ -82,7 +82,7 @@ impl Broker {
                     return ask.refused(refusal(&error));
                 }
             }
-            self.ask_host(id, ask)
+            self.ask_here::<Groups>(id, ask)
         };
         match asked {
             Ok(answer) => answer.await.unwrap_or(gone),

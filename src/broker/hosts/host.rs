@@ -239,7 +239,7 @@ impl<M: Machine> Host<M> {
         let said = match &mut *self.state.stage.borrow_mut() {
             Stage::Serving(machine) => {
                 self.state.callers.borrow_mut().insert(caller, replier);
-                machine.handle(now, caller, ask)
+                machine.handle(now, caller, ask, self.surroundings())
             }
             Stage::Loading | Stage::Down => {
                 self.state.surroundings.turns.hurry(&self.state.standing);

@@ -7,11 +7,13 @@ use coordinator::{Caller, Now, Producer, Record, Refusal};
 use partition::Partition;
 
 use super::host::Host;
+use super::set::Hosts;
+use crate::broker::Broker;
 
 /// A coordinator as a state machine over the records of one partition.
 pub(crate) trait Machine: Sized + 'static {
     /// What it can be asked.
-    type Ask;
+    type Ask: Send + 'static;
     /// What becomes of an ask.
     type Answer: Send + 'static;
     /// What it wants done elsewhere.
@@ -23,6 +25,9 @@ pub(crate) trait Machine: Sized + 'static {
 
     /// What is in the log, for people.
     const NAME: &'static str;
+
+    /// The hosts of this kind on the broker's core.
+    fn hosts(broker: &Broker) -> &Hosts<Self>;
 
     /// A machine that knows nothing yet.
     fn begin(surroundings: &Self::Surroundings, partition: &Partition) -> Self;
@@ -45,7 +50,13 @@ pub(crate) trait Machine: Sized + 'static {
     fn open(&mut self, now: Now, surroundings: &Self::Surroundings) -> Vec<Said<Self>>;
 
     /// Answers an ask, now or later.
-    fn handle(&mut self, now: Now, caller: Caller, ask: Self::Ask) -> Said<Self>;
+    fn handle(
+        &mut self,
+        now: Now,
+        caller: Caller,
+        ask: Self::Ask,
+        surroundings: &Self::Surroundings,
+    ) -> Said<Self>;
 
     /// Does everything that is due.
     fn tick(&mut self, now: Now) -> Said<Self>;

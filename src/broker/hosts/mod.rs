@@ -26,8 +26,9 @@ mod marker;
 mod outbox;
 mod set;
 mod turns;
+mod way;
 
-pub(crate) use home::{number, partition_of};
+pub(crate) use home::{InternalTopic, number};
 pub(crate) use host::{Host, Options, Surroundings, loading, not_here};
 pub(crate) use machine::{Machine, Said};
 pub use marker::MarkerRequest;

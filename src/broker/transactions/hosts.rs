@@ -2,17 +2,14 @@
 
 use std::future::Future;
 
-use base::{CoreId, ErrorCode};
+use base::CoreId;
 use coordinator::Refusal;
 use coordinator::transaction::{Answer, Ask, ListAsk, Listed, Transactions, TransactionsConfig};
 use metadata::Image;
-use reactor::Reply;
 
 use super::machine::{TransactionHost, TransactionSurroundings, options};
 use crate::broker::Broker;
-use crate::hosted::Unavailable;
-use crate::hosts::{Hosts, Surroundings, loading, not_here};
-use crate::ownership::PartitionId;
+use crate::hosts::{Hosts, Surroundings, not_here};
 
 /// The hosts of transactions on one core.
 pub(crate) type TransactionHosts = Hosts<Transactions>;
@@ -47,52 +44,9 @@ impl Broker {
     /// Asks the coordinator of the transactional id that `ask` names. The asking begins now,
     /// before anything that is asked later.
     pub fn on_transaction(&self, ask: Ask) -> impl Future<Output = Answer> + use<> {
-        let gone = ask.refused(not_here());
         let id = ask.transactional_id();
         let home = id.and_then(|id| self.transaction_home(id));
-        let way = match home {
-            None => Err(ask.refused(not_here())),
-            Some(id) => Ok(self.on_core(id.owner(self.cores()), move |broker| {
-                let asked = broker.ask_transaction_host(id, ask);
-                async move {
-                    match asked {
-                        Ok(answer) => answer.await.ok(),
-                        Err(refused) => Some(*refused),
-                    }
-                }
-            })),
-        };
-        async move {
-            match way {
-                Ok(way) => way.await.ok().flatten().unwrap_or(gone),
-                Err(refused) => refused,
-            }
-        }
-    }
-
-    fn ask_transaction_host(
-        &self,
-        id: PartitionId,
-        ask: Ask,
-    ) -> Result<Reply<Answer>, Box<Answer>> {
-        let Some(host) = self.shared.transactions.find(id) else {
-            return Err(Box::new(ask.refused(match self.shared.hosted.find(id) {
-                // Its host starts in the same breath in which its image is taken in.
-                Ok(_) | Err(Unavailable::Opening) => loading(),
-                Err(Unavailable::Unknown | Unavailable::Stopping) => not_here(),
-                Err(Unavailable::Offline) => Refusal::new(
-                    ErrorCode::CoordinatorNotAvailable,
-                    "The log of this transaction's coordinator is offline; see the log of the \
-                     node.",
-                ),
-            })));
-        };
-        let answer = host.ask(ask);
-        if host.look(Transactions::is_short_of_ids) == Some(true) {
-            host.surroundings().ids_wanted.set(true);
-            host.surroundings().wanted.notify();
-        }
-        answer
+        self.ask_at::<Transactions>(home, ask)
     }
 
     /// The transactional ids of the whole node.

@@ -14,6 +14,8 @@ use coordinator::{Caller, Now, Refusal};
 use partition::Partition;
 use reactor::Signal;
 
+use super::hosts::TransactionHosts;
+use crate::broker::Broker;
 use crate::hosts::{Host, Machine, Options, Said, number};
 
 /// A host of transactions.
@@ -61,6 +63,10 @@ impl Machine for Transactions {
 
     const NAME: &'static str = "transactions";
 
+    fn hosts(broker: &Broker) -> &TransactionHosts {
+        &broker.shared.transactions
+    }
+
     fn begin(surroundings: &TransactionSurroundings, partition: &Partition) -> Self {
         let config = surroundings.config.borrow().clone();
         // The leader's epoch tells reigns over the partition apart, as in Kafka.
@@ -87,8 +93,19 @@ impl Machine for Transactions {
         vec![self.loaded(now).into()]
     }
 
-    fn handle(&mut self, now: Now, caller: Caller, ask: Ask) -> Said<Self> {
-        self.handle(now, caller, ask).into()
+    fn handle(
+        &mut self,
+        now: Now,
+        caller: Caller,
+        ask: Ask,
+        surroundings: &TransactionSurroundings,
+    ) -> Said<Self> {
+        let step = self.handle(now, caller, ask);
+        if self.is_short_of_ids() {
+            surroundings.ids_wanted.set(true);
+            surroundings.wanted.notify();
+        }
+        step.into()
     }
 
     fn tick(&mut self, now: Now) -> Said<Self> {
