@@ -10,7 +10,7 @@ rdkafka_available() {
 rdkafka_load() {
   local size=$1 count=$2 codec=$3 acks=$4 idempotence=$5
   local what="rdkafka: $count records of $size bytes, $codec, acks $acks, idempotence $idempotence"
-  local topic="compat-rdkafka-$size-$codec-$acks-$idempotence"
+  local topic="compat-rdkafka-$count-$size-$codec-$acks-$idempotence"
   if ! timeout 120 "$RDKAFKA" -P -b "$BOOTSTRAP" -t "$topic" -p 0 -s "$size" -c "$count" -a "$acks" -z "$codec" \
       -X "enable.idempotence=$idempotence" -X message.max.bytes=1048588 -X linger.ms=5 -q > "$WORK/said" 2>&1; then
     if grep -q "not available at build time" "$WORK/said"; then
