@@ -2,45 +2,15 @@
 
 use std::fmt;
 
+use crate::coded::coded;
 use crate::operation::Operation;
 use crate::resource::{PatternType, ResourceType};
 
-/// Whether a list allows or denies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(i8)]
-#[allow(missing_docs, reason = "the names are Kafka's and documented by Kafka")]
-pub enum Permission {
-    Deny = 2,
-    Allow = 3,
-}
-
-impl Permission {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Deny, Self::Allow];
-
-    /// The permission with this number; nothing for Kafka's "unknown" and "any" too.
-    #[must_use]
-    pub const fn from_code(code: i8) -> Option<Self> {
-        match code {
-            2 => Some(Self::Deny),
-            3 => Some(Self::Allow),
-            _ => None,
-        }
-    }
-
-    /// Its number.
-    #[must_use]
-    pub const fn code(self) -> i8 {
-        self as i8
-    }
-
-    /// Its name in Kafka's tools.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Deny => "DENY",
-            Self::Allow => "ALLOW",
-        }
+coded! {
+    /// Whether a list allows or denies.
+    pub enum Permission {
+        Deny = 2 "DENY",
+        Allow = 3 "ALLOW",
     }
 }
 

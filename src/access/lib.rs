@@ -16,6 +16,7 @@
 
 mod acl;
 mod acls;
+mod coded;
 mod filter;
 mod host;
 mod judge;

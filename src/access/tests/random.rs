@@ -35,7 +35,7 @@ fn some_acl(random: &mut Random) -> Acl {
     let permissions = [Permission::Allow, Permission::Allow, Permission::Deny];
     Acl {
         resource_type: *pick(random, &kinds),
-        pattern_type: *pick(random, &PatternType::ALL),
+        pattern_type: *pick(random, PatternType::ALL),
         name: name(random, 5),
         principal: (*pick(random, &PRINCIPALS)).to_owned(),
         host: (*pick(random, &HOSTS)).to_owned(),

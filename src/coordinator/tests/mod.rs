@@ -1,6 +1,7 @@
 //! Unit tests of the room: transcripts for people, a simulation for everything nobody thought of.
 
 mod bounds;
+pub(crate) mod conversations;
 mod member;
 mod model;
 mod network;

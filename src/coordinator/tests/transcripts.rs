@@ -1,10 +1,6 @@
-//! Conversations with the machine, as text: `> ` is what goes in, the lines below what comes out.
-//!
-//! Story: a change of behaviour must show in review as a change of a conversation. `UPDATE=1`
-//! rewrites the files.
+//! Conversations with the machine, as `conversations.rs` has them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,15 +10,12 @@ use wire::record::consumer_protocol_subscription::ConsumerProtocolSubscription;
 
 use super::render::{self, long};
 use super::world::{World, config, topics};
+use crate::tests::conversations::conversations;
 use crate::{
     Ask, CommitPartition, CommitTopic, DeleteGroupAsk, DescribeGroupAsk, FetchTopic, GroupsConfig,
     HeartbeatAsk, JoinAsk, JoinProtocol, LeaveAsk, LeavingMember, ListGroupsAsk, OffsetCommitAsk,
     OffsetDeleteAsk, OffsetFetchAsk, Planted, Producer, SyncAsk, TxnOffsetCommitAsk,
 };
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/groups")
-}
 
 /// The words of one command: a verb, plain words, and `key=value` options.
 struct Command<'c> {
@@ -328,48 +321,17 @@ fn run(text: &str) -> String {
     out
 }
 
-fn check(name: &str) {
-    let path = folder().join(name);
-    let golden = std::fs::read_to_string(&path).unwrap();
-    let text = run(&golden);
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, &text).unwrap();
-    }
-    assert!(
-        golden == text || std::env::var_os("UPDATE").is_some(),
-        "{} reads differently now; look at `UPDATE=1` and git diff:\n{text}",
-        path.display()
-    );
-}
-
-macro_rules! conversations {
-    ($($(#[$doc:meta])* $name:ident;)*) => {
-        $($(#[$doc])* #[test] fn $name() { check(concat!(stringify!($name), ".txt")); })*
-
-        #[test]
-        fn every_conversation_is_checked() {
-            let mut files: Vec<String> = std::fs::read_dir(folder())
-                .unwrap()
-                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-                .collect();
-            files.sort();
-            let mut known = vec![$(concat!(stringify!($name), ".txt")),*];
-            known.sort_unstable();
-            assert_eq!(files, known);
-        }
-    };
-}
-
 conversations! {
-    joining;
-    leaving_a_group;
-    static_members;
-    deadlines;
-    refusals;
-    committing;
-    expiring;
-    removing;
-    restarting;
-    describing;
-    transactional_offsets;
+    "groups", run:
+    joining
+    leaving_a_group
+    static_members
+    deadlines
+    refusals
+    committing
+    expiring
+    removing
+    restarting
+    describing
+    transactional_offsets
 }

@@ -1,11 +1,7 @@
-//! Conversations with consumer groups, as text: `> ` is what goes in, the lines below what comes
-//! out: what is written to the log, what the member is told.
-//!
-//! Story: a change of behaviour must show in review as a change of a conversation. `UPDATE=1`
-//! rewrites the files.
+//! Conversations with consumer groups, as `conversations.rs` has them; what comes out is what is
+//! written to the log and what the member is told.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base::Uuid;
@@ -19,12 +15,8 @@ use wire::record::{
 };
 
 use super::world::{Consumer, World, config};
+use crate::tests::conversations::conversations;
 use crate::{ConsumerHeartbeatAnswer, Record, Topics};
-
-fn path(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/consumer_groups");
-    folder.join(name)
-}
 
 fn named(topics: &Topics, id: Uuid, partitions: &[i32]) -> String {
     let name = topics.name(id).unwrap_or("gone");
@@ -208,9 +200,7 @@ fn run(world: &mut World, members: &mut BTreeMap<String, Consumer>, command: &st
     format!("  {told}\n")
 }
 
-fn check(name: &str) {
-    let path = path(name);
-    let golden = std::fs::read_to_string(&path).unwrap();
+fn converse(golden: &str) -> String {
     let mut world = World::new(config(), &[("bills", 2), ("orders", 4)]);
     let mut members = BTreeMap::new();
     let mut text = String::new();
@@ -229,29 +219,13 @@ fn check(name: &str) {
         }
         text.push_str(&told);
     }
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, &text).unwrap();
-        return;
-    }
-    assert_eq!(golden, text, "{} reads differently now", path.display());
+    text
 }
 
-#[test]
-fn members_come_and_go() {
-    check("members_come_and_go.txt");
-}
-
-#[test]
-fn static_members_come_back() {
-    check("static_members_come_back.txt");
-}
-
-#[test]
-fn members_that_fail_are_removed() {
-    check("members_that_fail_are_removed.txt");
-}
-
-#[test]
-fn topics_and_expressions() {
-    check("topics_and_expressions.txt");
+conversations! {
+    "consumer_groups", converse:
+    members_come_and_go
+    static_members_come_back
+    members_that_fail_are_removed
+    topics_and_expressions
 }

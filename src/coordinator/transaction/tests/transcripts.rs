@@ -1,23 +1,16 @@
-//! Conversations with the machine, as text: `> ` is what goes in, the lines below what comes out.
-//!
-//! Story: a change of behaviour must show in review as a change of a conversation. `UPDATE=1`
-//! rewrites the files.
+//! Conversations with the machine, as `conversations.rs` has them.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base::{PartitionIndex, ProducerEpoch, ProducerId, TopicPartition};
 
 use super::render;
 use super::world::{Output, World, config};
+use crate::tests::conversations::conversations;
 use crate::transaction::{
     AddPartitionsAsk, Ask, EndAsk, InitAsk, ListAsk, MarkerOutcome, MarkerReport, Markers, Planted,
     TransactionLevel, VerifyPartitionsAsk, records,
 };
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/transactions")
-}
 
 fn option<'c>(line: &'c str, key: &str) -> Option<&'c str> {
     let mut words = line.split(' ').filter_map(|word| word.split_once('='));
@@ -216,46 +209,15 @@ fn run(text: &str) -> String {
     out
 }
 
-fn check(name: &str) {
-    let path = folder().join(name);
-    let golden = std::fs::read_to_string(&path).unwrap();
-    let text = run(&golden);
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, &text).unwrap();
-    }
-    assert!(
-        golden == text || std::env::var_os("UPDATE").is_some(),
-        "{} reads differently now; look at `UPDATE=1` and git diff:\n{text}",
-        path.display()
-    );
-}
-
-macro_rules! conversations {
-    ($($(#[$doc:meta])* $name:ident;)*) => {
-        $($(#[$doc])* #[test] fn $name() { check(concat!(stringify!($name), ".txt")); })*
-
-        #[test]
-        fn every_conversation_is_checked() {
-            let mut files: Vec<String> = std::fs::read_dir(folder())
-                .unwrap()
-                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-                .collect();
-            files.sort();
-            let mut known = vec![$(concat!(stringify!($name), ".txt")),*];
-            known.sort_unstable();
-            assert_eq!(files, known);
-        }
-    };
-}
-
 conversations! {
-    committing_and_aborting;
-    ending_late;
-    epochs_that_run_out;
-    fencing;
-    listing_transactions;
-    markers_on_the_way;
-    the_first_level;
-    time_running_out;
-    who_may_join;
+    "transactions", run:
+    committing_and_aborting
+    ending_late
+    epochs_that_run_out
+    fencing
+    listing_transactions
+    markers_on_the_way
+    the_first_level
+    time_running_out
+    who_may_join
 }
