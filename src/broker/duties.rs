@@ -6,15 +6,12 @@
 
 use std::time::Duration;
 
-use base::{Timestamp, usize_from_u32};
+use base::usize_from_u32;
 use partition::Partition;
 use storage::{CompactionLimits, CompactionNeed, DiskBounds, DiskLevel, Engine, StorageError};
 
 use crate::broker::Broker;
 
-/// How often producers are looked at that may be forgotten: Kafka's
-/// `producer.id.expiration.check.interval.ms`.
-const EXPIRY_INTERVAL_MS: i64 = 600_000;
 /// How often retention is checked while there is little room.
 const PRESSED_INTERVAL: Duration = Duration::from_secs(10);
 /// How often the disk's room is looked at.
@@ -45,7 +42,7 @@ impl Broker {
     async fn retain_for_ever(self, dir: Engine) {
         let mut wait = Duration::from_millis(self.config().storage.task_delay_ms);
         let mut checked = self.core().now();
-        let mut expired = self.core().wall();
+        let mut expired = self.core().now();
         let mut level = DiskLevel::Ample;
         loop {
             let interval = self.config().storage.retention_check_interval_ms;
@@ -53,6 +50,7 @@ impl Broker {
                 DiskLevel::Ample => Duration::from_millis(interval),
                 DiskLevel::Low | DiskLevel::Full => PRESSED_INTERVAL.min(wait),
             };
+            self.expire_producers(&dir, &mut expired);
             wait = wait.min(interval);
             let left = (checked + wait).saturating_sub(self.core().now());
             if !left.is_zero() {
@@ -65,7 +63,6 @@ impl Broker {
             self.retain_all(&dir).await;
             let progress = &self.shared.progress;
             progress.retained.set(Some(self.core().wall()));
-            self.expire_producers(&dir, &mut expired);
             checked = self.core().now();
             wait = Duration::from_millis(self.config().storage.retention_check_interval_ms);
         }
@@ -233,13 +230,16 @@ impl Broker {
         true
     }
 
-    fn expire_producers(&self, dir: &Engine, expired: &mut Timestamp) {
-        let now = self.core().wall();
-        if now.0.saturating_sub(expired.0) < EXPIRY_INTERVAL_MS {
+    /// Forgets idle producers when `producer.id.expiration.check.interval.ms` has passed.
+    fn expire_producers(&self, dir: &Engine, expired: &mut Duration) {
+        let storage = &self.config().storage;
+        let interval = Duration::from_millis(storage.producer_id_expiration_check_interval_ms);
+        let now = self.core().now();
+        if now.saturating_sub(*expired) < interval {
             return;
         }
         *expired = now;
-        let expiration = self.config().storage.producer_id_expiration_ms;
+        let expiration = storage.producer_id_expiration_ms;
         let expiration = i64::try_from(expiration).unwrap_or(i64::MAX);
         for partition in self.shared.hosted.serving_in(dir) {
             partition.expire_producers(expiration);

@@ -111,6 +111,8 @@ pub struct StorageConfig {
     pub scrub: ScrubConfig,
     /// After how long without a write a producer's state is forgotten.
     pub producer_id_expiration_ms: u64,
+    /// How often such producers are looked for.
+    pub producer_id_expiration_check_interval_ms: u64,
 }
 
 /// How the scrub works, over all cores of the node.
@@ -468,6 +470,8 @@ fn read_storage(reader: Reader<'_>) -> Result<StorageConfig, ConfigError> {
             bytes_per_second: reader.count("forebay.scrub.bytes.per.second"),
         },
         producer_id_expiration_ms: reader.count("producer.id.expiration.ms"),
+        producer_id_expiration_check_interval_ms: reader
+            .count("producer.id.expiration.check.interval.ms"),
         log_dirs,
     })
 }

@@ -112,6 +112,7 @@ const HONOURED: &[&str] = &[
     "offsets.topic.replication.factor",
     "offsets.topic.segment.bytes",
     "process.roles",
+    "producer.id.expiration.check.interval.ms",
     "producer.id.expiration.ms",
     "replica.alter.log.dirs.io.max.bytes.per.second",
     "retention.bytes",

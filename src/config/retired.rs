@@ -7,7 +7,7 @@ use crate::key::Reason;
 /// Why a foreign key is let pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Foreign {
-    /// Older versions of Kafka had it.
+    /// Older versions of Kafka had it, or people think so.
     Removed(&'static str),
     /// A plug-in or something outside the broker reads it.
     Elsewhere(Reason),
@@ -26,6 +26,7 @@ impl Foreign {
 
 const NO_ZOOKEEPER: &str = "there is no ZooKeeper; the metadata quorum took its place";
 const ONE_FORMAT: &str = "there is only record format 2";
+const NEVER_A_KEY: &str = "it never was a key; unclean.leader.election.enable is";
 const BY_FEATURES: &str = "feature levels took its place";
 
 const NAMES: &[(&str, Foreign)] = &[
@@ -56,6 +57,11 @@ const NAMES: &[(&str, Foreign)] = &[
     (
         "inter.broker.protocol.version",
         Foreign::Removed(BY_FEATURES),
+    ),
+    // Examples all over the web have it, and Kafka passes over what it does not know.
+    (
+        "log.unclean.leader.election.enable",
+        Foreign::Removed(NEVER_A_KEY),
     ),
     ("log.message.format.version", Foreign::Removed(ONE_FORMAT)),
     (

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use base::{ProducerEpoch, ProducerId};
+use wire::describe_producers::{DescribeProducersRequest, TopicRequest};
 use wire::init_producer_id::InitProducerIdRequest;
 
 use crate::connection::Connection;
@@ -155,4 +156,45 @@ fn a_repetition_is_known_after_a_crash() {
         writer.identity.unwrap().0,
         "ids are never reused"
     );
+}
+
+/// KIP-854: the broker forgets whoever is silent for long, at the pace that it is told.
+#[test]
+fn a_silent_producer_is_forgotten() {
+    let settings = ["producer.id.expiration.check.interval.ms=100"];
+    let Some(server) = Server::own("forgotten", &settings) else {
+        return;
+    };
+    let mut connection = server.connect();
+    let topic = topics::create(&mut connection, "forgotten", 1);
+    let mut writer = Writer::new(0, 100);
+    writer.identity = Some(identity(&mut connection));
+    let batch = writer.batch(3);
+    topics::append(&mut connection, (&topic, 0), &batch.bytes);
+    let mut known = || {
+        let answer = connection.ask(&DescribeProducersRequest {
+            topics: vec![TopicRequest {
+                name: topic.name.as_str().into(),
+                partition_indexes: vec![0],
+            }],
+        });
+        let response = answer.read::<DescribeProducersRequest<'_>>();
+        let partition = &response.topics[0].partitions[0];
+        assert_eq!(partition.error_code, 0);
+        partition.active_producers.len()
+    };
+    assert_eq!(known(), 1);
+    server.run(&[
+        "config",
+        "set",
+        "broker",
+        "all",
+        "producer.id.expiration.ms=1",
+    ]);
+    let mut patience = 300;
+    while known() > 0 {
+        assert!(patience > 0, "the producer is still known");
+        patience -= 1;
+        thread::sleep(Duration::from_millis(100));
+    }
 }
