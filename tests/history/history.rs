@@ -60,6 +60,8 @@ pub enum HistoryError {
     BehindTheEnd(Transaction, Moment),
     /// The end of no transaction.
     EndOfNothing(Moment),
+    /// A call with a definite outcome that never returned.
+    NeverReturned(Moment),
     /// An answer of a call that was not answered with success.
     AnswerWithoutSuccess(Moment),
 }
@@ -89,6 +91,10 @@ impl fmt::Display for HistoryError {
             Self::EndOfNothing(moment) => {
                 write!(formatter, "the call at {moment} ends no transaction")
             }
+            Self::NeverReturned(moment) => write!(
+                formatter,
+                "the call at {moment} never returned, so its outcome cannot be known"
+            ),
             Self::AnswerWithoutSuccess(moment) => write!(
                 formatter,
                 "the call at {moment} did not succeed and has an answer nevertheless"
@@ -112,6 +118,9 @@ impl History {
         for (place, operation) in operations.iter().enumerate() {
             if has_answer(operation) && !operation.is_ok() {
                 return Err(HistoryError::AnswerWithoutSuccess(operation.invoked));
+            }
+            if operation.returned.is_none() && operation.outcome != Outcome::Indefinite {
+                return Err(HistoryError::NeverReturned(operation.invoked));
             }
             match operation.transaction {
                 Some(transaction) => {
