@@ -9,7 +9,8 @@
 //! the tests that must start and kill processes; `KILLS` is the number of rounds of the kill test;
 //! `SEED` replays a random test with the seed that it printed; `DRIP_SECONDS` is how long slow
 //! clients drip; `MANY_GROUPS` is how many groups the test of very many makes; `POWERCUT` names the
-//! disk of `power_cut.rs`.
+//! disk of `power_cut.rs`; `TRANSACTIONS`, `NODE_KILLS` and `HISTORY` size and keep the history of
+//! `exactly_once.rs`.
 //!
 //! Start reading at `server.rs`, then `connection.rs`, then any test.
 
@@ -30,6 +31,7 @@ mod bad_groups;
 mod bad_input;
 mod bit_rot;
 mod connection;
+mod exactly_once;
 mod exposition;
 mod fetching;
 mod groups;
@@ -54,4 +56,5 @@ mod server;
 mod shutdown;
 mod topics;
 mod transactions;
+mod txn_client;
 mod versions;
