@@ -398,6 +398,19 @@ impl Client {
         Ok(connection)
     }
 
+    /// A connection to the broker that coordinates the transactions of a transactional id (KIP-98).
+    ///
+    /// # Errors
+    /// As [`Client::coordinator`].
+    pub async fn transaction_coordinator(
+        &self,
+        transactional_id: &str,
+    ) -> Result<crate::Connection, ClientError> {
+        let kind = Coordinated::Transaction;
+        let (_, connection) = self.coordinator_of(kind, transactional_id).await?;
+        Ok(connection)
+    }
+
     /// The broker that coordinates what `key` names, and a connection to it.
     ///
     /// # Errors

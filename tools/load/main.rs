@@ -3,7 +3,7 @@
 //! The way of a record: `schedule.rs` says when it should leave, `sender.rs` puts it into a batch,
 //! the `client` room carries it, `tally.rs` counts it, `report.rs` prints the sum. One worker runs
 //! on each core of this process and shares nothing with the others. What groups are put through
-//! instead lies in `groups/`.
+//! instead lies in `groups/`, transactions in `transactions/`.
 
 mod groups;
 mod options;
@@ -14,6 +14,7 @@ mod running;
 mod schedule;
 mod sender;
 mod tally;
+mod transactions;
 mod worker;
 
 use std::process::ExitCode;

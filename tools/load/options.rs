@@ -15,7 +15,7 @@ use crate::groups::Scenario;
 /// have come meanwhile. Without --rate, as much is sent as the limits in flight allow, and latency
 /// counts from the moment a batch was handed over.
 ///
-/// With a command, groups are put to work instead of records, by the same options where they apply.
+/// With a command, groups or transactions are put to work instead of records, by the same options where they apply.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "forebay-load", version, max_term_width = 100)]
 pub(crate) struct Options {
@@ -35,7 +35,7 @@ pub(crate) struct Options {
     #[arg(long, short = 'r')]
     pub(crate) rate: Option<f64>,
     /// Bytes of each record's value
-    #[arg(long, short = 's', default_value_t = 1024)]
+    #[arg(long, short = 's', default_value_t = 1024, global = true)]
     pub(crate) record_bytes: usize,
     /// How large a batch may grow before compression
     #[arg(long, default_value_t = 64 << 10)]
@@ -73,7 +73,11 @@ pub(crate) struct Options {
     /// Print for programs: one JSON object
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// What to do with groups, instead of producing or consuming
+    /// Read only what was committed, up to the last stable offset; what was aborted is counted too,
+    /// since the broker sends it
+    #[arg(long, value_enum, default_value = "read-uncommitted")]
+    pub(crate) isolation: Isolation,
+    /// What to do with groups or transactions, instead of producing or consuming
     #[command(subcommand)]
     pub(crate) scenario: Option<Scenario>,
 }
@@ -87,6 +91,17 @@ pub(crate) enum Mode {
     Consume,
     /// To the broker and back, with the latency from end to end
     Both,
+}
+
+/// What a consumer may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Isolation {
+    /// Everything below the high watermark
+    #[value(alias = "read_uncommitted")]
+    ReadUncommitted,
+    /// What is decided
+    #[value(alias = "read_committed")]
+    ReadCommitted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

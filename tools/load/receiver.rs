@@ -35,14 +35,17 @@ pub(crate) struct Receiver {
 impl Receiver {
     pub(crate) async fn new(
         client: &Client,
-        positions: &BTreeMap<TopicPartition, Offset>,
-        ends: Option<BTreeMap<TopicPartition, Offset>>,
+        fetching: FetchOptions,
+        (positions, ends): (
+            &BTreeMap<TopicPartition, Offset>,
+            Option<BTreeMap<TopicPartition, Offset>>,
+        ),
         (mark, window): (Option<u64>, Window),
         tally: Rc<RefCell<Tally>>,
     ) -> Result<Self, ClientError> {
         Ok(Self {
             core: client.core().clone(),
-            consumer: Consumer::start(client, positions, FetchOptions::default()).await?,
+            consumer: Consumer::start(client, positions, fetching).await?,
             scratch: Scratch::new(),
             ends,
             mark,

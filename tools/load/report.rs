@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::groups::Scenario;
 use crate::options::{Mode, Options};
 use crate::tally::{Flow, Tally};
 
@@ -20,6 +21,12 @@ const PERCENTILES: [(&str, f64); 6] = [
 
 /// The flows that this run had, with their names.
 fn flows<'tally>(options: &Options, tally: &'tally Tally) -> Vec<(&'static str, &'tally Flow)> {
+    if let Some(Scenario::Transactions(_)) = options.scenario {
+        return vec![
+            ("transaction", &tally.consumed),
+            ("end of transaction", &tally.produced),
+        ];
+    }
     if options.scenario.is_some() {
         let has_commits = tally.produced.records > 0;
         return has_commits
@@ -48,12 +55,16 @@ pub(crate) fn text(options: &Options, tally: &Tally) -> String {
     for (name, flow) in flows(options, tally) {
         let rate = per_second(flow.records, flow.elapsed);
         // Writing to a string cannot fail.
-        let _ = if name == "commit" {
-            let requests = per_second(flow.latency.len(), flow.elapsed);
-            writeln!(out, "{name}: {requests:.0} requests/s, {rate:.0} offsets/s")
-        } else {
-            let megabytes = per_second(flow.bytes, flow.elapsed) / 1e6;
-            writeln!(out, "{name}: {rate:.0} records/s, {megabytes:.1} MB/s")
+        let requests = per_second(flow.latency.len(), flow.elapsed);
+        let megabytes = per_second(flow.bytes, flow.elapsed) / 1e6;
+        let _ = match name {
+            "commit" => writeln!(out, "{name}: {requests:.0} requests/s, {rate:.0} offsets/s"),
+            "end of transaction" => writeln!(out, "{name}: {requests:.0} /s"),
+            "transaction" => writeln!(
+                out,
+                "{name}: {requests:.0} /s, {rate:.0} records/s, {megabytes:.1} MB/s"
+            ),
+            _ => writeln!(out, "{name}: {rate:.0} records/s, {megabytes:.1} MB/s"),
         };
         if flow.latency.is_empty() {
             continue;
@@ -93,17 +104,17 @@ pub(crate) fn json(options: &Options, tally: &Tally) -> Value {
                 )
             })
             .collect();
-        if name == "commit" {
+        if let Some(counted) = counted_in(name) {
             let value = json!({
                 "seconds": flow.elapsed.as_secs_f64(),
                 "requests": flow.latency.len(),
-                "offsets": flow.records,
+                counted: flow.records,
                 "requests_per_second": per_second(flow.latency.len(), flow.elapsed),
-                "offsets_per_second": per_second(flow.records, flow.elapsed),
+                format!("{counted}_per_second"): per_second(flow.records, flow.elapsed),
                 "latency_us": latency,
                 "latency_from": measured_from(options, name),
             });
-            object.insert(name.to_owned(), value);
+            object.insert(name.replace(' ', "_"), value);
             continue;
         }
         let value = json!({
@@ -128,9 +139,20 @@ pub(crate) fn json(options: &Options, tally: &Tally) -> Value {
     Value::Object(object)
 }
 
+/// What each answer of a flow stands for, where the flow is counted in answers.
+fn counted_in(flow: &str) -> Option<&'static str> {
+    match flow {
+        "commit" => Some("offsets"),
+        "transaction" => Some("records"),
+        "end of transaction" => Some("transactions"),
+        _ => None,
+    }
+}
+
 fn measured_from(options: &Options, flow: &str) -> &'static str {
     match (options.rate.is_some(), flow) {
-        (_, "commit") => "from handing a request over to its answer",
+        (_, "transaction") => "from making its records to the answer to its end",
+        (_, "commit" | "end of transaction") => "from handing a request over to its answer",
         (true, "produce") => "from the moment each record should have left to its acknowledgement",
         (true, _) => "from the moment each record should have left to its arrival",
         (false, "produce") => "from handing a batch over to its acknowledgement",

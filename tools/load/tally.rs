@@ -45,7 +45,7 @@ pub(crate) struct Tally {
     /// Texts of failures, with how often each came.
     pub(crate) errors: BTreeMap<String, u64>,
     pub(crate) records_failed: u64,
-    /// What groups' scenarios found out besides, with its name, in the order of telling.
+    /// What scenarios found out besides, with its name, in the order of telling.
     pub(crate) figures: Vec<(&'static str, f64)>,
 }
 
@@ -102,6 +102,14 @@ impl Tally {
     pub(crate) fn fail(&mut self, reason: &str, records: u64) {
         *self.errors.entry(reason.to_owned()).or_default() += 1;
         self.records_failed += records;
+    }
+
+    /// Adds to a figure that all lanes of a core have together.
+    pub(crate) fn add_figure(&mut self, name: &'static str, value: f64) {
+        match self.figures.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, figure)) => *figure += value,
+            None => self.figures.push((name, value)),
+        }
     }
 
     /// Takes in another worker's tally.

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use base::{ErrorCode, Offset, PartitionIndex, TopicPartition};
-use client::{Address, Client, ClientError, NewTopic, OffsetSpec};
+use client::{Address, Client, ClientError, FetchOptions, NewTopic, OffsetSpec};
 use reactor::Core;
 
-use crate::options::{Mode, Options};
+use crate::options::{Isolation, Mode, Options};
 use crate::receiver::Receiver;
 use crate::running::Running;
 use crate::sender::Sender;
@@ -129,7 +129,12 @@ impl Lane<'_> {
         }
         let timing = (is_both.then_some(self.mark), self.window);
         let ends = (!is_both).then_some(ends);
-        Receiver::new(&client, &positions, ends, timing, Rc::clone(tally)).await
+        let fetching = FetchOptions {
+            is_read_committed: self.options.isolation == Isolation::ReadCommitted,
+            ..FetchOptions::default()
+        };
+        let from = (&positions, ends);
+        Receiver::new(&client, fetching, from, timing, Rc::clone(tally)).await
     }
 }
 

@@ -17,13 +17,14 @@ use reactor::Core;
 
 use crate::options::Options;
 use crate::tally::Tally;
+use crate::transactions::{OpenOptions, TransactionsOptions, open, transact};
 use commits::{CommitsOptions, FillOptions};
 use rebalance::RebalanceOptions;
 use restart::RestartOptions;
 
 pub(crate) use restart::Start;
 
-/// What to do with groups.
+/// What to do with groups or transactions.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Scenario {
     /// Commit offsets of all --partitions at once, as simple consumers do, as often as possible
@@ -34,6 +35,10 @@ pub(crate) enum Scenario {
     Rebalance(RebalanceOptions),
     /// Start a broker that was filled before, and tell when it gives out committed offsets
     Restart(RestartOptions),
+    /// Write records in transactions and commit them, as often as possible
+    Transactions(TransactionsOptions),
+    /// Begin transactions of many transactional ids, and leave them open for --duration
+    Open(OpenOptions),
 }
 
 impl Scenario {
@@ -41,6 +46,9 @@ impl Scenario {
     pub(crate) fn mistake(&self) -> Option<&'static str> {
         match self {
             Self::Commits(options) if options.groups == 0 => Some("--groups must be at least 1"),
+            Self::Transactions(options) if options.producers == 0 || options.records == 0 => {
+                Some("--producers and --records must be at least 1")
+            }
             Self::Rebalance(options) if options.members == 0 || options.rounds == 0 => {
                 Some("--members and --rounds must be at least 1")
             }
@@ -64,6 +72,8 @@ pub(crate) async fn run(
     match scenario {
         Scenario::Commits(commits) => commits::commit(core, addresses, options, &commits).await,
         Scenario::Fill(fill) => commits::fill(core, addresses, options, &fill).await,
+        Scenario::Transactions(asked) => transact(core, addresses, options, &asked).await,
+        Scenario::Open(asked) => open(core, addresses, options, &asked).await,
         Scenario::Rebalance(rebalance) if is_first => {
             rebalance::run(core, addresses, options, &rebalance)
                 .await
