@@ -81,7 +81,7 @@ impl Partition {
                 }
             });
         }
-        let aborted = self.aborted_for(request, result.end_bound);
+        let aborted = self.aborted_for(request, result.end_bound).await?;
         Ok(ends.with(portions, result.len, aborted))
     }
 
@@ -100,10 +100,17 @@ impl Partition {
         Ok((bytes, ends.with(Vec::new(), 0, Vec::new())))
     }
 
-    fn aborted_for(&self, request: FetchRequest, end: Offset) -> Vec<AbortedTransaction> {
+    async fn aborted_for(
+        &self,
+        request: FetchRequest,
+        end: Offset,
+    ) -> Result<Vec<AbortedTransaction>, FetchError> {
         match request.isolation {
-            Isolation::ReadUncommitted => Vec::new(),
-            Isolation::ReadCommitted => self.aborted_in(request.offset, end),
+            Isolation::ReadUncommitted => Ok(Vec::new()),
+            Isolation::ReadCommitted => {
+                let found = self.aborted_in(request.offset, end).await;
+                found.map_err(FetchError::Storage)
+            }
         }
     }
 

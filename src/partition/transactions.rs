@@ -72,9 +72,15 @@ impl Partition {
 
     /// The aborted transactions of which something lies in `from..to`, for readers of committed
     /// records; `to` is no further than the last stable offset.
-    #[must_use]
-    pub fn aborted_in(&self, from: Offset, to: Offset) -> Vec<AbortedTransaction> {
-        self.shared.log.aborted_in(from, to)
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn aborted_in(
+        &self,
+        from: Offset,
+        to: Offset,
+    ) -> Result<Vec<AbortedTransaction>, StorageError> {
+        self.shared.log.aborted_in(from, to).await
     }
 }
 

@@ -15,6 +15,7 @@ use base::{Offset, TopicPartition};
 use batch::Scratch;
 use reactor::{Buffer, Core, First, IoErrorKind, Pool, Signal, first};
 
+use crate::aborted_file::AbortedPieces;
 use crate::counters::Counters;
 use crate::damage::{Damage, Untold};
 use crate::disk::Disk;
@@ -56,6 +57,7 @@ pub(crate) struct EngineShared {
     /// other's half.
     memory: Gate,
     windows: Windows,
+    aborted_pieces: AbortedPieces,
     scratch: RefCell<Scratch>,
     offline: RefCell<Option<StorageError>>,
     offline_signal: Signal,
@@ -107,6 +109,7 @@ impl Engine {
                 flushed: Signal::new(),
                 memory: Gate::default(),
                 windows: Windows::default(),
+                aborted_pieces: AbortedPieces::default(),
                 scratch: RefCell::default(),
                 offline: RefCell::new(None),
                 offline_signal: Signal::new(),
@@ -274,6 +277,10 @@ impl Engine {
     #[must_use]
     pub fn scratch(&self) -> RefMut<'_, Scratch> {
         self.shared.scratch.borrow_mut()
+    }
+
+    pub(crate) fn aborted_pieces(&self) -> &AbortedPieces {
+        &self.shared.aborted_pieces
     }
 
     pub(crate) fn windows(&self) -> &Windows {

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use base::{Offset, Timestamp, Uuid};
 use batch::{BatchView, Batches};
 
+use crate::aborted::ENTRIES_MAX;
 use crate::creation::create_at;
 use crate::data_dir::FoundLog;
 use crate::engine::Engine;
@@ -35,6 +36,8 @@ pub struct FutureLog {
     log: Log,
     /// The next offset to copy.
     position: Offset,
+    /// Up to where markers of aborted transactions were looked for.
+    aborted_to: Offset,
     /// Up to here the log was compacted when the copy began.
     cleaned: Offset,
 }
@@ -110,6 +113,7 @@ impl FutureLog {
             source: source.clone(),
             log,
             position: base,
+            aborted_to: base,
             cleaned,
         })
     }
@@ -155,7 +159,30 @@ impl FutureLog {
         if self.position == before {
             return Err(self.damaged(before, Fault::Missing));
         }
+        self.copy_aborted().await?;
         Ok(len)
+    }
+
+    /// Notes the aborted transactions whose markers are copied. A segment that is full of them ends,
+    /// as it does in any log, and its file is written then.
+    async fn copy_aborted(&mut self) -> Result<(), StorageError> {
+        let end = self.log.log_end();
+        loop {
+            let page = self.source.aborted_from(self.aborted_to).await?;
+            let first = page.first().map(|aborted| aborted.last_offset);
+            for aborted in page.into_iter().filter(|one| one.last_offset < end) {
+                self.aborted_to = aborted.last_offset.plus(1);
+                self.log.note_aborted(aborted);
+            }
+            let is_last = first.is_none_or(|first| first >= self.aborted_to);
+            if is_last {
+                break;
+            }
+        }
+        if self.log.recent_aborted() >= ENTRIES_MAX {
+            self.log.write_aborted().await?;
+        }
+        Ok(())
     }
 
     /// Appends the whole batches of `bytes`; the last one may be cut.
@@ -262,10 +289,7 @@ impl FutureLog {
             log.advance_log_start(start).await?;
         }
         log.write_epochs(epochs).await?;
-        let all = Offset(0)..Offset(i64::MAX);
-        for aborted in self.source.aborted_in(all.start, all.end) {
-            log.note_aborted(aborted);
-        }
+        self.copy_aborted().await?;
         log.write_snapshot(end, producers).await?;
         {
             let _structure = log.structure_gate().enter().await;

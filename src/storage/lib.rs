@@ -19,6 +19,7 @@
 //! Start reading at `log.rs`, then `flusher.rs`, `reader.rs` and `recovery.rs`.
 
 mod aborted;
+mod aborted_file;
 mod compaction;
 mod counters;
 mod creation;

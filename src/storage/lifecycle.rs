@@ -82,6 +82,7 @@ impl Log {
             state.tail.forget();
             state.forget_places();
             let behind = state.segments.split_off(&segment.base.plus(1));
+            state.aborted.cut_files(segment.base);
             behind.into_values().collect()
         };
         for gone in behind.iter().rev() {
@@ -96,6 +97,7 @@ impl Log {
             // Not before their segments: those that are found again need them.
             aborted::remove(core, &dir, gone.base).await?;
         }
+        let aborted = self.load_aborted(segment.base).await?;
         self.wait_idle(segment).await;
         segment.close();
         segment.stage.set(Stage::Active);
@@ -121,7 +123,8 @@ impl Log {
             let mut state = self.shared.state.borrow_mut();
             state.end = end;
             state.log_start = state.log_start.min(end);
-            state.aborted.cut(end, segment.base);
+            state.aborted.cut(end, segment.base, aborted);
+            self.engine().aborted_pieces().forget(segment);
             state.durable = Place {
                 offset: end,
                 segment: Rc::clone(segment),
@@ -210,6 +213,7 @@ impl Log {
             self.discard_segment(&gone).await?;
             let next = gone.next_offset.get();
             self.shared.state.borrow_mut().aborted.trim(next);
+            self.engine().aborted_pieces().forget(&gone);
             aborted::remove(self.engine().core(), &self.dir(), gone.base).await?;
             count += 1;
         }

@@ -335,7 +335,8 @@ impl Log {
             return false;
         }
         let last = state.end.plus(i64::from(shape.offset_count));
-        let is_full = len + shape.len as u64 > u64::from(config.segment_bytes);
+        let is_full = len + shape.len as u64 > u64::from(config.segment_bytes)
+            || state.aborted.is_full(active.base);
         let is_old = active.roll_from.get().is_some_and(|from| {
             let age = if from.0 >= 0 {
                 shape.max_timestamp.0.saturating_sub(from.0)

@@ -17,7 +17,8 @@ use base::{Offset, TopicPartition, Uuid};
 use batch::BatchView;
 use reactor::{Core, Entry, OpenMode};
 
-use crate::aborted::{self, AbortedTransaction};
+use crate::aborted;
+use crate::aborted_file::{self, Written};
 use crate::creation::begin_empty;
 use crate::engine::Engine;
 use crate::error::{Fault, StorageError};
@@ -575,7 +576,7 @@ impl Recovery<'_> {
     ) -> Result<(), StorageError> {
         let core = self.engine.core().clone();
         let mut from = state.log_start;
-        let aborted = self.read_aborted(state).await?;
+        let aborted = self.survey_aborted(state).await?;
         for offset in snapshots.iter().rev() {
             let path = self.dir.join(FileKind::Snapshot.name(*offset));
             if *offset > state.end {
@@ -594,12 +595,20 @@ impl Recovery<'_> {
                 break;
             }
         }
-        for (base, found) in aborted.into_iter().flatten() {
+        for (base, written) in aborted.into_iter().flatten() {
             let end = state.segments.get(&base);
             let end = end.map_or(base, |segment| segment.next_offset.get());
-            state.aborted.load(found, (base, end), from);
+            let bound = end.min(from);
+            if written.last < bound {
+                state.aborted.believe(base, written);
+                continue;
+            }
+            let path = self.dir.join(FileKind::Aborted.name(base));
+            let found = aborted_file::read(&core, &path, base, 0..written.count).await?;
+            let found = found.into_iter();
+            let below = found.filter(|aborted| aborted.last_offset < bound);
+            state.aborted.take(base, below);
         }
-        state.aborted.trim(state.log_start);
         let first = state.segment_for(from).map_or(from, |segment| segment.base);
         for segment in state.segments.range(first..).map(|(_, segment)| segment) {
             self.replay_segment(segment, from).await?;
@@ -607,20 +616,21 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// The aborted transactions of each segment, as its file has them. Where one is damaged, no
-    /// snapshot helps: all is made again from the log.
-    async fn read_aborted(
+    /// What each segment's file of aborted transactions has. Where one is damaged, no snapshot
+    /// helps: all is made again from the log.
+    async fn survey_aborted(
         &self,
         state: &mut LogState,
-    ) -> Result<Option<Vec<(Offset, Vec<AbortedTransaction>)>>, StorageError> {
+    ) -> Result<Option<Vec<(Offset, Written)>>, StorageError> {
         let (mut all, mut is_intact) = (Vec::new(), true);
         let bases: Vec<Offset> = state.segments.keys().copied().collect();
         for base in bases
             .into_iter()
             .filter(|base| self.with_aborted.contains(base))
         {
-            match aborted::load(self.engine.core(), &self.dir, base).await? {
-                Some(found) => all.push((base, found)),
+            let path = self.dir.join(FileKind::Aborted.name(base));
+            match aborted_file::survey(self.engine.core(), &path, base).await? {
+                Some(found) => all.extend(found.map(|written| (base, written))),
                 None => {
                     state.aborted.note_damaged(base);
                     is_intact = false;

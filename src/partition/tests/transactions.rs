@@ -72,7 +72,10 @@ async fn compare(opened: &Opened, outside: &Rc<RefCell<Outside>>) {
     let aborted: Vec<_> = aborted
         .map(|one| (one.first_offset, one.last_offset))
         .collect();
-    let told = partition.aborted_in(Offset(0), Offset(i64::MAX));
+    let told = partition
+        .aborted_in(Offset(0), Offset(i64::MAX))
+        .await
+        .unwrap();
     let told: Vec<_> = told
         .iter()
         .map(|one| (one.first_offset, one.last_offset))

@@ -13,6 +13,7 @@ use super::need::CompactionNeed;
 use super::outcomes::Outcomes;
 use super::pace::Pace;
 use super::swap::Cleaned;
+use crate::aborted::ENTRIES_MAX;
 use crate::error::{Fault, StorageError};
 use crate::index::{IndexedBatch, Indexes};
 use crate::layout::{self, FileKind};
@@ -254,28 +255,33 @@ impl Run<'_> {
         Ok(keys)
     }
 
-    /// Neighbours that fit into one segment together, by size and by span of offsets.
+    /// Neighbours that fit into one segment together, by size, by span of offsets and by how many
+    /// aborted transactions they have.
     fn groups(&self, sources: Vec<Rc<Segment>>) -> Vec<Vec<Rc<Segment>>> {
         let config = self.log.shared.state.borrow().config;
         let mut groups: Vec<Vec<Rc<Segment>>> = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut aborted) = (0, 0);
         for segment in sources {
             let len = segment.len.get();
+            let more = self.log.aborted_count(segment.base);
             let fits = groups
                 .last()
                 .and_then(|group| group.first())
                 .is_some_and(|first| {
                     let last = segment.next_offset.get();
-                    bytes + len <= u64::from(config.segment_bytes) && first.relative(last).is_some()
+                    bytes + len <= u64::from(config.segment_bytes)
+                        && aborted + more <= ENTRIES_MAX
+                        && first.relative(last).is_some()
                 });
             match groups.last_mut().filter(|_| fits) {
                 Some(group) => {
                     group.push(segment);
                     bytes += len;
+                    aborted += more;
                 }
                 None => {
                     groups.push(vec![segment]);
-                    bytes = len;
+                    (bytes, aborted) = (len, more);
                 }
             }
         }

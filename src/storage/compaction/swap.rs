@@ -52,7 +52,8 @@ impl Run<'_> {
             return self.check_going_on();
         }
         let (base, end) = (first.base, last.next_offset.get());
-        log.merge_aborted(base, end, &cleaned.markers_gone).await?;
+        let gone = &cleaned.markers_gone;
+        let aborted = log.merge_aborted((base, end), gone).await?;
         let standing = log.standing();
         let noted = Standing {
             sealed: standing.sealed.max(end),
@@ -75,6 +76,7 @@ impl Run<'_> {
             log.engine().go_offline(error.clone());
             return Err(error);
         }
+        log.settle_merged((base, end), aborted);
         // What remains is known from the file itself, should it not come to this.
         drop(log.write_indexes(&segment).await);
         *segment.indexes.borrow_mut() = None;
