@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use base::{ErrorCode, Uuid};
+use wire::consumer_group_describe::ConsumerGroupDescribeRequest;
 use wire::consumer_group_heartbeat::{ConsumerGroupHeartbeatRequest, RequestTopicPartitions};
 use wire::heartbeat::HeartbeatRequest;
 use wire::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
@@ -533,4 +534,34 @@ fn list_all(connection: &mut Connection, count: u64) -> u64 {
         assert!(begin.elapsed() < PATIENCE, "only {listed} are listed");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// The epochs of a new group, as members and administrators are told them: a tool that compares two
+/// brokers, or a member that moves between them, sees the same numbers.
+#[test]
+fn a_new_group_counts_its_epochs_as_kafka_does() {
+    let server = Server::any("first-epochs");
+    let mut connection = server.connect();
+    let topic = topics::create(&mut connection, "first-epochs", 2);
+    let group = group("first-epochs");
+    find_coordinator(&mut connection, &group);
+    let names = Some(vec![topic.name.as_str().into()]);
+    let mut epochs = Vec::new();
+    for member in ["a", "b"] {
+        let joins = ConsumerGroupHeartbeatRequest {
+            subscribed_topic_names: names.clone(),
+            ..joining(&group, member)
+        };
+        let (code, _, epoch) = beat(&mut connection, &joins);
+        assert_eq!(code, ErrorCode::None);
+        epochs.push(epoch);
+        let answer = connection.ask(&ConsumerGroupDescribeRequest {
+            group_ids: vec![group.as_str().into()],
+            ..Default::default()
+        });
+        let response = answer.read::<ConsumerGroupDescribeRequest<'_>>();
+        let described = &response.groups[0];
+        epochs.extend([described.group_epoch, described.assignment_epoch]);
+    }
+    assert_eq!(epochs, [2, 2, 2, 3, 3, 3]);
 }

@@ -23,10 +23,13 @@ pub(super) fn metadata_hash(ctx: &Context<'_>, group: &Group) -> i64 {
     i64::from_be_bytes(hash.to_be_bytes())
 }
 
+/// A new group counts from here, as in Kafka: the first epoch that anybody sees is the next one.
+const EPOCH_OF_NEW: i32 = 1;
+
 /// Begins another group epoch: the next heartbeat that may, makes another target assignment.
 pub(super) fn bump(ctx: &mut Context<'_>, group: &mut Group) {
     let hash = metadata_hash(ctx, group);
-    let epoch = of(group).epoch.saturating_add(1);
+    let epoch = of(group).epoch.max(EPOCH_OF_NEW).saturating_add(1);
     emit::epoch(ctx, group, epoch, hash);
     if of(group).has_partition_metadata {
         emit::partition_metadata_gone(ctx, group);

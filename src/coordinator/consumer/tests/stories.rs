@@ -88,14 +88,14 @@ fn commits_in_transactions_are_fenced_by_epochs_as_by_generations() {
         commit_transactional(&mut world, (member, epoch), instance, partition)
     };
     let id = first.id.as_str();
-    assert_eq!(commit(id, 1, None, 0), ErrorCode::None);
+    assert_eq!(commit(id, 2, None, 0), ErrorCode::None);
     assert_eq!(commit("", -1, None, 0), ErrorCode::None);
-    assert_eq!(commit(id, 2, None, 0), ErrorCode::IllegalGeneration);
+    assert_eq!(commit(id, 3, None, 0), ErrorCode::IllegalGeneration);
     assert_eq!(commit(id, -1, None, 0), ErrorCode::IllegalGeneration);
     assert_eq!(commit("", -2, None, 0), ErrorCode::UnknownMemberId);
-    assert_eq!(commit("", 1, None, 0), ErrorCode::UnknownMemberId);
+    assert_eq!(commit("", 2, None, 0), ErrorCode::UnknownMemberId);
     assert_eq!(commit("", -1, Some("i"), 0), ErrorCode::UnknownMemberId);
-    assert_eq!(commit("x", 1, None, 0), ErrorCode::UnknownMemberId);
+    assert_eq!(commit("x", 2, None, 0), ErrorCode::UnknownMemberId);
 
     let mut second = Consumer::new("second", &["orders"]);
     second.beat(&mut world).unwrap();
@@ -106,7 +106,7 @@ fn commits_in_transactions_are_fenced_by_epochs_as_by_generations() {
     // Of what it has held since then it may say so under the epoch it knew (KIP-1251).
     let kept: Vec<i32> = (0..6)
         .filter(|partition| {
-            let code = commit_transactional(&mut world, (&first.id, 1), None, *partition);
+            let code = commit_transactional(&mut world, (&first.id, 2), None, *partition);
             assert!([ErrorCode::None, ErrorCode::IllegalGeneration].contains(&code));
             code == ErrorCode::None
         })
@@ -121,7 +121,7 @@ fn a_second_member_gets_what_the_first_gave_back() {
     let mut world = World::new(config(), &[("orders", 6)]);
     let mut first = Consumer::new("first", &["orders"]);
     let answer = world.heartbeat(first.ask()).unwrap();
-    assert_eq!(answer.member_epoch, 1);
+    assert_eq!(answer.member_epoch, 2);
     assert_eq!(answer.heartbeat_interval_ms, 5000);
     assert_eq!(answer.assignment.as_ref().unwrap()[0].partitions.len(), 6);
     first.hear(answer);
@@ -129,7 +129,7 @@ fn a_second_member_gets_what_the_first_gave_back() {
 
     let mut second = Consumer::new("second", &["orders"]);
     let answer = world.heartbeat(second.ask()).unwrap();
-    assert_eq!(answer.member_epoch, 2);
+    assert_eq!(answer.member_epoch, 3);
     assert_eq!(answer.assignment, Some(Vec::new()), "nothing is free yet");
     second.hear(answer);
     assert_eq!(world.describe().state, "Reconciling");
@@ -137,14 +137,14 @@ fn a_second_member_gets_what_the_first_gave_back() {
 
     let answer = world.heartbeat(first.ask()).unwrap();
     assert_eq!(
-        answer.member_epoch, 1,
+        answer.member_epoch, 2,
         "it stays in its epoch until it has given back"
     );
     assert_eq!(answer.assignment.as_ref().unwrap()[0].partitions.len(), 3);
     first.hear(answer);
     assert!(!second.beat(&mut world).unwrap(), "told is not given back");
     let answer = world.heartbeat(first.ask()).unwrap();
-    assert_eq!((answer.member_epoch, &answer.assignment), (2, &None));
+    assert_eq!((answer.member_epoch, &answer.assignment), (3, &None));
     first.hear(answer);
     let answer = world.heartbeat(second.ask()).unwrap();
     assert_eq!(answer.assignment.as_ref().unwrap()[0].partitions.len(), 3);
@@ -219,16 +219,16 @@ fn epochs_fence_members() {
     let mut second = Consumer::new("second", &["orders"]);
     first.beat(&mut world).unwrap();
     let mut ask = first.ask();
-    ask.member_epoch = 2;
+    ask.member_epoch = 3;
     assert_eq!(code(world.heartbeat(ask)), ErrorCode::FencedMemberEpoch);
     second.beat(&mut world).unwrap();
     first.beat(&mut world).unwrap();
-    // The answer with epoch 2 is lost: the member asks again with what it knows.
+    // The answer with epoch 3 is lost: the member asks again with what it knows.
     let lost = world.heartbeat(first.ask()).unwrap();
-    assert_eq!(lost.member_epoch, 2);
+    assert_eq!(lost.member_epoch, 3);
     first.repeat_all();
     let answer = world.heartbeat(first.ask()).unwrap();
-    assert_eq!(answer.member_epoch, 2);
+    assert_eq!(answer.member_epoch, 3);
     assert!(answer.assignment.is_some(), "who tells all is told all");
     let mut stale = first.ask();
     stale.owned = None;
@@ -408,9 +408,9 @@ fn commits_are_fenced_by_epochs() {
     let mut world = World::new(config(), &[("orders", 6)]);
     let mut first = Consumer::new("first", &["orders"]);
     first.beat(&mut world).unwrap();
-    assert_eq!(commit(&mut world, &first, 1, 0), ErrorCode::None);
+    assert_eq!(commit(&mut world, &first, 2, 0), ErrorCode::None);
     assert_eq!(
-        commit(&mut world, &first, 2, 0),
+        commit(&mut world, &first, 3, 0),
         ErrorCode::StaleMemberEpoch
     );
     let mut second = Consumer::new("second", &["orders"]);
@@ -422,22 +422,22 @@ fn commits_are_fenced_by_epochs() {
     let (kept, given): (Vec<i32>, Vec<i32>) =
         (0..6).partition(|index| first.owned.contains(&(topic_id("orders"), *index)));
     assert_eq!(
-        commit(&mut world, &first, 1, kept[0]),
+        commit(&mut world, &first, 2, kept[0]),
         ErrorCode::None,
         "held since"
     );
     assert_eq!(
-        commit(&mut world, &first, 1, given[0]),
+        commit(&mut world, &first, 2, given[0]),
         ErrorCode::StaleMemberEpoch
     );
     assert_eq!(
-        commit(&mut world, &second, 1, given[0]),
+        commit(&mut world, &second, 2, given[0]),
         ErrorCode::StaleMemberEpoch
     );
-    assert_eq!(commit(&mut world, &second, 2, given[0]), ErrorCode::None);
+    assert_eq!(commit(&mut world, &second, 3, given[0]), ErrorCode::None);
     let stranger = Consumer::new("stranger", &["orders"]);
     assert_eq!(
-        commit(&mut world, &stranger, 2, 0),
+        commit(&mut world, &stranger, 3, 0),
         ErrorCode::UnknownMemberId
     );
     let fetch = |member: Option<&str>, member_epoch| {
@@ -456,9 +456,9 @@ fn commits_are_fenced_by_epochs() {
         other => panic!("a fetch was answered with {other:?}"),
     };
     assert_eq!(fetched(fetch(None, -1)), ErrorCode::None);
-    assert_eq!(fetched(fetch(Some("first"), 2)), ErrorCode::None);
+    assert_eq!(fetched(fetch(Some("first"), 3)), ErrorCode::None);
     assert_eq!(
-        fetched(fetch(Some("first"), 1)),
+        fetched(fetch(Some("first"), 2)),
         ErrorCode::StaleMemberEpoch
     );
     assert_eq!(
