@@ -26,6 +26,8 @@ pub(crate) enum TimerKind {
     Transaction,
     /// Markers of a transaction are sent again.
     Markers,
+    /// Who waits for a transaction to be complete has waited long enough.
+    Waiting,
 }
 
 /// The name of a timer.

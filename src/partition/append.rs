@@ -6,7 +6,7 @@ use config::TimestampType as ConfiguredTimestampType;
 use config::{CompressionType, TopicConfig};
 use reactor::Bytes;
 use replica::{Admission, VerificationGuard};
-use storage::{BatchShape, Gate, Stamp, StorageError};
+use storage::{BatchShape, Stamp, StorageError};
 
 use crate::error::AppendError;
 use crate::partition::Partition;
@@ -122,13 +122,6 @@ impl Partition {
         })
     }
 
-    /// The gate that transactional appends of clients pass one after the other, so that asking the
-    /// coordinator keeps them in order.
-    #[must_use]
-    pub fn verification_gate(&self) -> &Gate {
-        &self.shared.verifying
-    }
-
     /// Whether a coordinator's batch in this producer's transaction would be taken now.
     ///
     /// # Errors
@@ -141,12 +134,31 @@ impl Partition {
             .map_err(|error| replica::AppendError::Producer(error).into())
     }
 
+    /// Whether a coordinator's batch would be taken for which the transaction's coordinator was
+    /// asked under `guard`.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_verified_append(
+        &self,
+        batch: &ProducerBatch,
+        guard: Option<VerificationGuard>,
+    ) -> Result<(), AppendError> {
+        let checked = self.shared.replica.borrow().check_verified(batch, guard);
+        checked.map_err(|error| replica::AppendError::Producer(error).into())
+    }
+
     /// Draws the guard under which a transactional batch may be appended, once the coordinator has
-    /// said that this partition takes part; nothing where it need not be asked.
-    pub fn begin_verification(&self, batch: &ProducerBatch) -> Option<VerificationGuard> {
+    /// said that this partition takes part; nothing where it need not be asked. `begins_at_zero`
+    /// where the producer's epoch rises with each of its transactions.
+    pub fn begin_verification(
+        &self,
+        batch: &ProducerBatch,
+        begins_at_zero: bool,
+    ) -> Option<VerificationGuard> {
         let now = self.shared.core.wall();
         let mut replica = self.shared.replica.borrow_mut();
-        replica.handle_verification(batch, now)
+        replica.handle_verification(batch, begins_at_zero, now)
     }
 
     fn validate(

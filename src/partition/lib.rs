@@ -25,6 +25,7 @@ mod partition;
 mod producers;
 mod retention;
 mod transactions;
+mod turns;
 mod watch;
 
 pub use append::{AppendOutcome, AppendRequest, Appender};
@@ -35,6 +36,7 @@ pub use offsets::{ListTarget, Listed};
 pub use open::OpenPartition;
 pub use partition::Partition;
 pub use producers::ActiveProducer;
+pub use turns::ProducerTurn;
 pub use watch::any;
 
 #[cfg(test)]

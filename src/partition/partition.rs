@@ -10,6 +10,8 @@ use reactor::{Core, Signal};
 use replica::{Effects, Replica};
 use storage::{FlushPolicy, Gate, Log, LogConfig, LogListener, StorageError};
 
+use crate::turns::Turns;
+
 /// One partition on the core that owns it. Cheap to clone; clones share the partition.
 #[derive(Clone)]
 pub struct Partition {
@@ -27,7 +29,7 @@ pub(crate) struct Shared {
     /// in the order of their changes.
     pub(crate) epochs: Gate,
     /// Held by a client's transactional append until it is admitted.
-    pub(crate) verifying: Gate,
+    pub(crate) turns: Turns,
     /// Whether what is appended may use the room that is kept back on a full disk.
     pub(crate) is_from_reserve: bool,
     /// True once compaction met a batch that cannot be read.
@@ -82,7 +84,7 @@ impl Partition {
                 config: RefCell::new(Rc::new(config)),
                 changed: Signal::new(),
                 epochs: Gate::default(),
-                verifying: Gate::default(),
+                turns: Turns::default(),
                 is_from_reserve: RESERVED_TOPICS.contains(&log.partition().topic.as_str()),
                 uncleanable: Cell::new(false),
                 closed: Cell::new(false),

@@ -229,14 +229,33 @@ impl Replica {
     /// Draws the guard under which a transactional batch may be appended, once the coordinator has
     /// said that this partition takes part; nothing when the producer's transaction is open here
     /// already, or the batch is in the log, so that nobody need be asked (KIP-890).
+    /// `begins_at_zero` where the producer's epoch rises with each of its transactions.
     pub fn handle_verification(
         &mut self,
         batch: &ProducerBatch,
+        begins_at_zero: bool,
         now: Timestamp,
     ) -> Option<VerificationGuard> {
         let is_needed = !self.producers.is_open_in(batch.id, batch.epoch)
             && !self.producers.is_duplicate(batch);
-        is_needed.then(|| self.verifications.begin(batch, now))
+        is_needed.then(|| self.verifications.begin(batch, begins_at_zero, now))
+    }
+
+    /// Whether a coordinator's batch may follow for which the transaction's coordinator was asked
+    /// under `guard`: not when the transaction has ended since.
+    ///
+    /// # Errors
+    /// Why it must not be appended.
+    pub fn check_verified(
+        &self,
+        batch: &ProducerBatch,
+        guard: Option<VerificationGuard>,
+    ) -> Result<(), ProducerError> {
+        self.producers.check(batch, true)?;
+        if self.producers.is_open_in(batch.id, batch.epoch) {
+            return Ok(());
+        }
+        self.verifications.check(batch, false, guard)
     }
 
     /// As [`Replica::handle_append`], for a client's batch, where the coordinator has to be asked
@@ -260,7 +279,9 @@ impl Replica {
                 // A fenced producer hears that, whatever its guard is worth.
                 let verdict = self.producers.check(producer, true);
                 verdict.map_err(AppendError::Producer)?;
-                let checked = self.verifications.check(producer, guard);
+                let known = self.producers.get(producer.id);
+                let is_stranger = known.is_none_or(|known| known.batches().next().is_none());
+                let checked = self.verifications.check(producer, is_stranger, guard);
                 checked.map_err(AppendError::Producer)?;
             }
         }

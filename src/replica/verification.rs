@@ -24,6 +24,8 @@ struct Asked {
     epoch: ProducerEpoch,
     /// The lowest sequence number seen meanwhile: a batch behind it has overtaken it.
     lowest_sequence: i32,
+    /// Whether its epoch rises with each transaction, so that each begins at zero.
+    begins_at_zero: bool,
     since: Timestamp,
 }
 
@@ -45,7 +47,12 @@ impl Verifications {
     }
 
     /// The guard for a batch that begins a transaction, the same for all until one is appended.
-    pub(crate) fn begin(&mut self, batch: &ProducerBatch, now: Timestamp) -> VerificationGuard {
+    pub(crate) fn begin(
+        &mut self,
+        batch: &ProducerBatch,
+        begins_at_zero: bool,
+        now: Timestamp,
+    ) -> VerificationGuard {
         if let Some(asked) = self.asked.get_mut(&batch.id) {
             if batch.epoch > asked.epoch {
                 asked.epoch = batch.epoch;
@@ -67,6 +74,7 @@ impl Verifications {
             guard,
             epoch: batch.epoch,
             lowest_sequence: batch.first_sequence,
+            begins_at_zero,
             since: now,
         };
         self.asked.insert(batch.id, asked);
@@ -74,21 +82,25 @@ impl Verifications {
         guard
     }
 
-    /// Whether a batch that begins a transaction may be appended.
+    /// Whether a batch that begins a transaction may be appended; `is_stranger` where no batch of
+    /// its producer is remembered, so that only the guard tells where it may begin.
     pub(crate) fn check(
         &self,
         batch: &ProducerBatch,
+        is_stranger: bool,
         guard: Option<VerificationGuard>,
     ) -> Result<(), ProducerError> {
         let asked = self.asked.get(&batch.id);
         let Some(asked) = asked.filter(|asked| Some(asked.guard) == guard) else {
             return Err(ProducerError::Unverified);
         };
-        if batch.epoch == asked.epoch && batch.first_sequence > asked.lowest_sequence {
-            return Err(ProducerError::OutOfOrderSequence {
-                found: batch.first_sequence,
-                last: asked.lowest_sequence.saturating_sub(1),
-            });
+        let found = batch.first_sequence;
+        if asked.begins_at_zero && is_stranger && found > 0 {
+            return Err(ProducerError::OutOfOrderSequence { found, last: -1 });
+        }
+        if batch.epoch == asked.epoch && found > asked.lowest_sequence {
+            let last = asked.lowest_sequence.saturating_sub(1);
+            return Err(ProducerError::OutOfOrderSequence { found, last });
         }
         Ok(())
     }

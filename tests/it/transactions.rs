@@ -134,6 +134,32 @@ impl Producer {
         })
     }
 
+    /// Adds a partition to the transaction, as clients of before KIP-890 do.
+    fn add(
+        &self,
+        connection: &mut Connection,
+        (topic, partition): (&Topic, i32),
+    ) -> Result<(), ErrorCode> {
+        patiently(|| {
+            let answer = connection.call(
+                OLD_ADD,
+                &AddPartitionsToTxnRequest {
+                    v3_and_below_transactional_id: self.name.as_str().into(),
+                    v3_and_below_producer_id: self.id,
+                    v3_and_below_producer_epoch: self.epoch,
+                    v3_and_below_topics: vec![AddPartitionsToTxnTopic {
+                        name: topic.name.as_str().into(),
+                        partitions: vec![partition],
+                    }],
+                    ..Default::default()
+                },
+            );
+            let response = answer.read::<AddPartitionsToTxnRequest<'_>>();
+            let result = &response.results_by_topic_v3_and_below[0].results_by_partition[0];
+            checked(result.partition_error_code, ())
+        })
+    }
+
     /// Writes one batch as clients of today do.
     fn write(&mut self, connection: &mut Connection, place: (&Topic, i32)) -> i64 {
         let batch = self.batch(place.1, 3);
@@ -279,24 +305,7 @@ fn clients_that_add_partitions_are_held_to_it() {
     let topic = topics::create(&mut connection, "txn-old", 2);
     let mut producer = Producer::begin(&mut connection, &groups::group("old"));
     for round in 0..3 {
-        let added = patiently(|| {
-            let answer = connection.call(
-                OLD_ADD,
-                &AddPartitionsToTxnRequest {
-                    v3_and_below_transactional_id: producer.name.as_str().into(),
-                    v3_and_below_producer_id: producer.id,
-                    v3_and_below_producer_epoch: producer.epoch,
-                    v3_and_below_topics: vec![AddPartitionsToTxnTopic {
-                        name: topic.name.as_str().into(),
-                        partitions: vec![0],
-                    }],
-                    ..Default::default()
-                },
-            );
-            let response = answer.read::<AddPartitionsToTxnRequest<'_>>();
-            let result = &response.results_by_topic_v3_and_below[0].results_by_partition[0];
-            checked(result.partition_error_code, ())
-        });
+        let added = producer.add(&mut connection, (&topic, 0));
         assert_eq!(added, Ok(()));
         let batch = producer.batch(0, 2);
         let appended = producer.produce(&mut connection, OLD_PRODUCE, (&topic, 0), &batch);
@@ -332,6 +341,40 @@ fn an_earlier_life_is_fenced() {
     let kept = successor.write(&mut connection, (&topic, 0));
     successor.finish(&mut connection, true);
     assert_eq!(wait_stable(&mut connection, (&topic, 0)), [kept]);
+}
+
+/// The story: the first batch of a transaction was lost on the way, its second one was not. Whose
+/// transactions begin at zero each is told; older clients' count goes on over transactions, so of
+/// them nothing can be said in a partition that does not know them (KIP-890).
+#[test]
+fn a_transaction_cannot_begin_in_its_middle() {
+    let server = Server::any("txn-middle");
+    let mut connection = server.connect();
+    let topic = topics::create(&mut connection, "txn-middle", 2);
+    let version = connection.newest::<ProduceRequest<'_>>();
+    let mut producer = Producer::begin(&mut connection, &groups::group("middle"));
+    producer.next = [5, 5];
+    let lost = producer.batch(0, 1);
+    let refused = producer.produce(&mut connection, version, (&topic, 0), &lost);
+    assert_eq!(refused, Err(ErrorCode::OutOfOrderSequenceNumber));
+    producer.next = [0; 2];
+    let first = producer.write(&mut connection, (&topic, 0));
+    producer.finish(&mut connection, true);
+    assert_eq!(wait_stable(&mut connection, (&topic, 0)), [first]);
+    // Nor does a producer that is known from its last transaction begin in the middle.
+    producer.next = [3, 3];
+    let lost = producer.batch(0, 1);
+    let refused = producer.produce(&mut connection, version, (&topic, 0), &lost);
+    assert_eq!(refused, Err(ErrorCode::OutOfOrderSequenceNumber));
+
+    let mut old = Producer::begin(&mut connection, &groups::group("middle-old"));
+    old.next = [5, 5];
+    old.add(&mut connection, (&topic, 1)).unwrap();
+    let batch = old.batch(1, 1);
+    let appended = old.produce(&mut connection, OLD_PRODUCE, (&topic, 1), &batch);
+    assert_eq!(appended, Ok(0));
+    old.end(&mut connection, OLD_END, true).unwrap();
+    assert_eq!(wait_stable(&mut connection, (&topic, 1)), [0]);
 }
 
 /// The offsets of a group, or the code that keeps them back.

@@ -5,7 +5,8 @@ use std::future::Future;
 use base::{ErrorCode, TopicPartition};
 use batch::ProducerBatch;
 use coordinator::{Answer, Ask, Groups, Refusal, TxnOffsetCommitAsk};
-use partition::AppendError;
+use partition::{AppendError, Partition};
+use replica::ProducerError;
 
 use super::home::OFFSETS_TOPIC;
 use crate::broker::Broker;
@@ -67,26 +68,55 @@ impl Broker {
         let asked = {
             let partition = self.shared.hosted.find(id).ok();
             let _turn = match &partition {
-                Some(partition) => Some(partition.verification_gate().enter().await),
+                Some(partition) => Some(partition.producer_turn(producer.id).await),
                 None => None,
             };
-            if let Some(partition) = &partition {
-                // Whoever asks or not: what the log refuses later costs all of its groups a reload.
-                if let Err(error) = partition.check_coordinator_append(&producer) {
-                    return ask.refused(refusal(&error));
-                }
-                if let Some(whose) = &whose
-                    && partition.begin_verification(&producer).is_some()
-                    && let Err(error) = self.ask_for_transaction(whose).await
-                {
-                    return ask.refused(refusal(&error));
-                }
+            if let Some(partition) = &partition
+                && let Err(error) = self.admit(id, partition, &producer, whose.as_ref()).await
+            {
+                return ask.refused(refusal(&error));
             }
             self.ask_here::<Groups>(id, ask)
         };
         match asked {
             Ok(answer) => answer.await.unwrap_or(gone),
             Err(refused) => *refused,
+        }
+    }
+}
+
+impl Broker {
+    /// Whether what is committed will be taken by the log. What it refuses later costs all of its
+    /// groups a reload, so nothing may happen between the end of this and asking the host.
+    async fn admit(
+        &self,
+        id: PartitionId,
+        partition: &Partition,
+        producer: &ProducerBatch,
+        whose: Option<&InTransaction>,
+    ) -> Result<(), AppendError> {
+        partition.check_coordinator_append(producer)?;
+        if let Some(whose) = whose {
+            let guard = partition.begin_verification(producer, false);
+            if guard.is_some() {
+                self.ask_for_transaction(whose).await?;
+            }
+            // Meanwhile the transaction may have ended.
+            partition.check_verified_append(producer, guard)?;
+        }
+        let host = self.shared.groups.find(id);
+        let end = host.and_then(|host| host.end_of(producer.id));
+        match end.map(|end| end.producer_epoch) {
+            Some(current) if current > producer.epoch => {
+                let found = producer.epoch;
+                let error = ProducerError::InvalidEpoch { found, current };
+                Err(replica::AppendError::Producer(error).into())
+            }
+            // Of the first level: the epoch stays, and the marker is the end all the same.
+            Some(current) if current == producer.epoch => {
+                Err(replica::AppendError::Producer(ProducerError::Unverified).into())
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -98,9 +128,9 @@ fn refusal(error: &AppendError) -> Refusal {
             ErrorCode::CoordinatorLoadInProgress
         }
         AppendError::Transaction(code, _) => *code,
-        AppendError::Replica(replica::AppendError::Producer(
-            replica::ProducerError::InvalidEpoch { .. },
-        )) => ErrorCode::InvalidProducerEpoch,
+        AppendError::Replica(replica::AppendError::Producer(ProducerError::InvalidEpoch {
+            ..
+        })) => ErrorCode::InvalidProducerEpoch,
         _ => ErrorCode::InvalidTxnState,
     };
     Refusal::new(code, error.to_string())

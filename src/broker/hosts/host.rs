@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use base::{ErrorCode, Timestamp};
+use base::{ErrorCode, ProducerId, Timestamp};
 use batch::Compression;
 use coordinator::{Caller, Now, Refusal};
 use partition::{AppendError, AppendRequest, Appender, Partition};
@@ -281,6 +281,12 @@ impl<M: Machine> Host<M> {
         self.pump();
         self.wake_timekeeper();
         Ok(Some(marked))
+    }
+
+    /// The end of a producer's transaction that is on its way into the log: what the machine says
+    /// from now on comes behind it.
+    pub(crate) fn end_of(&self, id: ProducerId) -> Option<MarkerRequest> {
+        self.state.outbox.borrow().end_of(id)
     }
 
     /// True when it can be asked.

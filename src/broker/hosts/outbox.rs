@@ -5,9 +5,9 @@
 //! until the last batch said before it, and all batches before that one, are durable; things leave
 //! in the order they came in.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use base::Timestamp;
+use base::{ProducerId, Timestamp};
 use batch::{BatchBuilder, BatchOptions, Compression};
 use coordinator::{Producer, Record};
 
@@ -44,6 +44,8 @@ pub(crate) struct Outbox<T> {
     number: BatchNumber,
     /// What is complete and waits for its turn.
     full: VecDeque<(BatchNumber, Sending)>,
+    /// The ends of transactions that are not known to be in the log.
+    ends: BTreeMap<BatchNumber, MarkerRequest>,
     /// Batches on their way to the device.
     flying: BTreeSet<BatchNumber>,
     held: VecDeque<(BatchNumber, T)>,
@@ -64,6 +66,7 @@ impl<T> Outbox<T> {
             compression,
             number,
             full: VecDeque::new(),
+            ends: BTreeMap::new(),
             flying: BTreeSet::new(),
             held: VecDeque::new(),
             batch_bytes_max,
@@ -100,7 +103,15 @@ impl<T> Outbox<T> {
     /// Takes in the end of a producer's transaction.
     pub(crate) fn put_marker(&mut self, marker: MarkerRequest) {
         self.close_gathering();
+        self.ends.insert(self.number, marker);
         self.close(Sending::Marker(marker));
+    }
+
+    /// The end of a producer's transaction that is on its way into the log: whatever is said from
+    /// now on comes behind it.
+    pub(crate) fn end_of(&self, id: ProducerId) -> Option<MarkerRequest> {
+        let ends = self.ends.values().filter(|end| end.producer_id == id);
+        ends.max_by_key(|end| end.producer_epoch).copied()
     }
 
     fn close_gathering(&mut self) {
@@ -153,6 +164,7 @@ impl<T> Outbox<T> {
     pub(crate) fn durable(&mut self, number: BatchNumber) -> Vec<T> {
         let was_flying = self.flying.remove(&number);
         assert!(was_flying, "a batch becomes durable once");
+        self.ends.remove(&number);
         let first_missing = self.first_missing();
         let held = self.held.iter();
         let ready = held.take_while(|(needs, _)| *needs < first_missing);

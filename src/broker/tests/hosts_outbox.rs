@@ -1,10 +1,11 @@
 //! A client that was told of a commit before it was durable would skip what it never processed
 //! after a crash.
 
-use base::Timestamp;
+use base::{ProducerEpoch, ProducerId, Timestamp};
 use batch::{Compression, Scratch, next_batch, records};
 use coordinator::Record;
 
+use super::marker::MarkerRequest;
 use super::outbox::{BatchNumber, Outbox, Sending};
 
 const NOW: Timestamp = Timestamp(1_000);
@@ -89,4 +90,32 @@ fn a_step_is_never_cut() {
     assert_eq!(tails, ["1", "2", "3", "4"]);
     assert_eq!(batches[2].len(), 4);
     assert_eq!(outbox.number(), BatchNumber(5));
+}
+
+/// A commit that came late was put behind the end of its transaction, the log refused it, and all
+/// groups of the partition were loaded anew.
+#[test]
+fn an_end_on_its_way_is_known_until_it_is_in_the_log() {
+    let mut outbox = outbox(1 << 20);
+    let end = |epoch| MarkerRequest {
+        producer_id: ProducerId(7),
+        producer_epoch: ProducerEpoch(epoch),
+        coordinator_epoch: 0,
+        is_commit: true,
+        transaction_version: 2,
+    };
+    outbox.put(NOW, &records_of(&["a"]), None);
+    assert_eq!(outbox.end_of(ProducerId(7)), None);
+    outbox.put_marker(end(3));
+    outbox.put_marker(end(4));
+    let (first, _) = outbox.next_batch().unwrap();
+    let (second, _) = outbox.next_batch().unwrap();
+    assert_eq!(outbox.end_of(ProducerId(7)), Some(end(4)));
+    assert_eq!(outbox.end_of(ProducerId(8)), None);
+    outbox.durable(first);
+    outbox.durable(second);
+    assert_eq!(outbox.end_of(ProducerId(7)), Some(end(4)));
+    let (third, _) = outbox.next_batch().unwrap();
+    outbox.durable(third);
+    assert_eq!(outbox.end_of(ProducerId(7)), None);
 }

@@ -82,8 +82,9 @@ impl Broker {
         request: AppendRequest,
         whose: InTransaction,
     ) -> Result<AppendOutcome, AppendError> {
-        let turn = partition.verification_gate().enter().await;
-        let guard = partition.begin_verification(&whose.producer);
+        let turn = partition.producer_turn(whose.producer.id).await;
+        let begins_at_zero = whose.custom == Custom::Added;
+        let guard = partition.begin_verification(&whose.producer, begins_at_zero);
         if guard.is_some() {
             self.ask_for_transaction(&whose).await?;
         }
@@ -112,7 +113,9 @@ impl Broker {
         let give_up =
             self.core().now() + milliseconds("add.partitions.to.txn.retry.backoff.max.ms");
         loop {
-            let Some(code) = refusal(self.on_transaction(question(whose)).await) else {
+            // The coordinator answers as soon as the last transaction is complete.
+            let left = give_up.saturating_sub(self.core().now());
+            let Some(code) = refusal(self.on_transaction(question(whose, left)).await) else {
                 return Ok(());
             };
             let passes = code == ErrorCode::ConcurrentTransactions;
@@ -143,7 +146,7 @@ fn refusal(answer: Answer) -> Option<ErrorCode> {
     }
 }
 
-fn question(whose: &InTransaction) -> Ask {
+fn question(whose: &InTransaction, wait: Duration) -> Ask {
     let transactional_id = whose.transactional_id.clone();
     let (producer_id, producer_epoch) = (whose.producer.id, whose.producer.epoch);
     let partitions = vec![whose.partition.clone()];
@@ -162,6 +165,7 @@ fn question(whose: &InTransaction) -> Ask {
             producer_epoch,
             partitions,
             level: TransactionLevel::Two,
+            wait,
             is_legacy: false,
         }),
     }

@@ -107,7 +107,8 @@ impl Scene<'_, '_> {
             | TimerKind::Assignment
             | TimerKind::Regex
             | TimerKind::Transaction
-            | TimerKind::Markers => {}
+            | TimerKind::Markers
+            | TimerKind::Waiting => {}
         }
     }
 

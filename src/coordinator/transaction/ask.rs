@@ -3,6 +3,8 @@
 //! As with groups: no versions of APIs, no borrowed bytes. `is_legacy` is true for versions whose
 //! clients do not know PRODUCER_FENCED (KIP-588): InitProducerId below 4, the others below 2.
 
+use std::time::Duration;
+
 use base::{ErrorCode, ProducerEpoch, ProducerId, TopicPartition};
 
 use super::{TransactionLevel, TransactionStatus};
@@ -54,6 +56,9 @@ pub struct AddPartitionsAsk {
     pub partitions: Vec<TopicPartition>,
     /// What the client speaks: [`TransactionLevel::Two`] from version 4 of AddPartitionsToTxn on.
     pub level: TransactionLevel,
+    /// How long the answer may wait for the end of the last transaction, where its markers are on
+    /// their way; then, or where this is zero, the asker is told to ask again.
+    pub wait: Duration,
     /// See the head of the file.
     pub is_legacy: bool,
 }

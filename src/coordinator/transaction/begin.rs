@@ -16,6 +16,9 @@ use crate::Refusal;
 /// fits a batch of the log (`max.message.bytes`, 1 MiB).
 const PARTITIONS_BYTES_MAX: usize = 900_000;
 
+/// So many asks may wait for the end of one transaction; each partition has one at a time.
+const WAITING_MAX: usize = 1000;
+
 /// Adds partitions; the first ones begin the transaction.
 pub(crate) fn add(
     ctx: &mut Context<'_>,
@@ -57,6 +60,20 @@ pub(crate) fn add(
         super::expiry::watch_timeout(ctx, known);
     }
     Ok(())
+}
+
+/// Whether the ask is only refused since the last transaction is still ending, and has room to wait
+/// for that.
+pub(crate) fn is_early(transaction: &Transaction, ask: &AddPartitionsAsk) -> bool {
+    let is_ending = transaction.durable.status.ending().is_some();
+    if !is_ending || ask.wait.is_zero() || transaction.waiting.len() >= WAITING_MAX {
+        return false;
+    }
+    let who = (ask.producer_id, ask.producer_epoch);
+    match check(&ask.transactional_id, Some(transaction), who) {
+        Ok(_) => true,
+        Err(refusal) => refusal.code == ErrorCode::ConcurrentTransactions,
+    }
 }
 
 /// The level that the cluster's feature allows.

@@ -13,7 +13,9 @@ use base::TopicPartition;
 use super::context::Context;
 use super::planted::planted;
 use super::state::{Marking, Transaction};
-use super::{MarkerOutcome, MarkerReport, Markers, end};
+use super::transactions::worded;
+use super::{AddPartitionsAsk, Answer, MarkerOutcome, MarkerReport, Markers, begin, end};
+use crate::Caller;
 use crate::timers::TimerKind;
 
 /// Markers that failed are sent again after this.
@@ -74,6 +76,7 @@ pub(crate) fn report(ctx: &mut Context<'_>, known: &mut Transaction, report: Mar
             if marking.is_empty() || planted!(ctx.planted, CompleteTooEarly) {
                 ctx.cancel_timer(TimerKind::Markers);
                 end::complete(ctx, known);
+                begin_next(ctx, known);
             }
         }
         MarkerOutcome::Failed => {
@@ -81,6 +84,34 @@ pub(crate) fn report(ctx: &mut Context<'_>, known: &mut Transaction, report: Mar
             let at = ctx.now.since_start.saturating_add(RETRY_PAUSE);
             ctx.set_timer(TimerKind::Markers, at);
         }
+    }
+}
+
+/// Lets an ask wait until the transaction is complete; not longer than the first one that waits.
+pub(crate) fn wait(
+    ctx: &mut Context<'_>,
+    known: &mut Transaction,
+    waiting: (Caller, AddPartitionsAsk),
+) {
+    if known.waiting.is_empty() {
+        let at = ctx.now.since_start.saturating_add(waiting.1.wait);
+        ctx.set_timer(TimerKind::Waiting, at);
+    }
+    known.waiting.push(waiting);
+}
+
+/// Lets those go on who wait for the end: their records travel with that of the end. When it has
+/// not come in time they hear so.
+pub(crate) fn begin_next(ctx: &mut Context<'_>, known: &mut Transaction) {
+    if known.waiting.is_empty() {
+        return;
+    }
+    ctx.cancel_timer(TimerKind::Waiting);
+    for (caller, ask) in std::mem::take(&mut known.waiting) {
+        let is_legacy = ask.is_legacy;
+        let result = begin::add(ctx, Some(known), ask);
+        let result = result.map_err(|refusal| worded(refusal, is_legacy));
+        ctx.answer(caller, Answer::AddPartitions(result));
     }
 }
 

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base::{ProducerEpoch, ProducerId, TopicPartition};
 
-use super::Ticket;
+use super::{AddPartitionsAsk, Ticket};
+use crate::Caller;
 
 /// The epoch that is never given to a client, so that there is always one left for fencing it.
 pub(crate) const EPOCH_MAX: i16 = i16::MAX;
@@ -196,6 +197,8 @@ pub(crate) struct Transaction {
     /// Who the producer was before its epoch rose at its own wish: the same wish again is a retry.
     pub(crate) last: Option<(ProducerId, ProducerEpoch)>,
     pub(crate) marking: Option<Marking>,
+    /// Who wants to begin the next transaction as soon as this one is complete.
+    pub(crate) waiting: Vec<(Caller, AddPartitionsAsk)>,
     /// When it may expire, as the queue of expiry has it.
     pub(crate) watched: Option<i64>,
 }
@@ -206,6 +209,7 @@ impl Transaction {
             durable,
             last: None,
             marking: None,
+            waiting: Vec::new(),
             watched: None,
         }
     }

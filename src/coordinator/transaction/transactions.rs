@@ -145,6 +145,12 @@ impl Transactions {
         }
         let id: Arc<str> = ask.transactional_id().unwrap_or_default().into();
         self.visit(&mut step, now, &id, |ctx, transaction| {
+            if let (Ask::AddPartitions(ask), Some(known)) = (&ask, transaction.as_mut())
+                && begin::is_early(known, ask)
+            {
+                markers::wait(ctx, known, (caller, ask.clone()));
+                return;
+            }
             let answer = dispatch(ctx, transaction, ask);
             ctx.answer(caller, answer);
         });
@@ -174,6 +180,7 @@ impl Transactions {
                 match (transaction, key.kind) {
                     (Some(known), TimerKind::Transaction) => expiry::timed_out(ctx, known),
                     (Some(known), TimerKind::Markers) => markers::send_failed(ctx, known),
+                    (Some(known), TimerKind::Waiting) => markers::begin_next(ctx, known),
                     _ => {}
                 }
             });
@@ -271,7 +278,7 @@ fn dispatch(ctx: &mut Context<'_>, transaction: &mut Option<Transaction>, ask: A
 }
 
 /// Clients from before KIP-588 know only one word for being fenced.
-fn worded(refusal: Refusal, is_legacy: bool) -> Refusal {
+pub(super) fn worded(refusal: Refusal, is_legacy: bool) -> Refusal {
     if is_legacy && refusal.code == ErrorCode::ProducerFenced {
         Refusal::from(ErrorCode::InvalidProducerEpoch)
     } else {

@@ -4,3 +4,4 @@ mod crashes;
 mod node;
 mod rules;
 mod transactions;
+mod turns;

@@ -11,6 +11,8 @@
 //! - 3: flexible encoding (KIP-482)
 //! - 4: TRANSACTION_ABORTABLE may be answered (KIP-890)
 
+use std::time::Duration;
+
 use access::Operation;
 use base::{ErrorCode, ProducerEpoch, ProducerId};
 use broker::coordinator::Refusal;
@@ -49,6 +51,7 @@ pub(crate) fn handle(context: &Context, mut request: Request<'_>) -> Result<Answ
         partitions: Vec::new(),
         // Clients of the second level do not send this: their offsets join by being committed.
         level: TransactionLevel::One,
+        wait: Duration::ZERO,
         is_legacy: question.version < FENCED_VERSION_MIN,
     };
     let group = asked.group_id.to_string();

@@ -12,6 +12,8 @@
 //! - 4: several transactions, and verifying (KIP-890)
 //! - 5: TRANSACTION_ABORTABLE may be answered (KIP-890)
 
+use std::time::Duration;
+
 use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
@@ -114,6 +116,7 @@ fn begin(
             producer_epoch,
             partitions: partitions.clone(),
             level: transactions::level(version, SEVERAL_VERSION_MIN),
+            wait: Duration::ZERO,
             is_legacy: version < FENCED_VERSION_MIN,
         })
     };

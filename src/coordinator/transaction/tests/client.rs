@@ -1,5 +1,7 @@
 //! One transactional id's producer, life after life: begins transactions, ends them, crashes, hangs.
 
+use std::time::Duration;
+
 use std::collections::BTreeMap;
 
 use base::{ErrorCode, PartitionIndex, ProducerEpoch, ProducerId, Random, TopicPartition};
@@ -125,6 +127,7 @@ impl Client {
             producer_epoch,
             partitions,
             level: self.level,
+            wait: Duration::ZERO,
             is_legacy: false,
         }))
     }

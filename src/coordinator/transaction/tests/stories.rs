@@ -1,15 +1,16 @@
 //! What transcripts cannot say: fresh ids that run out, transactions that grow, many at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use base::{ErrorCode, PartitionIndex, ProducerEpoch, ProducerId, TopicPartition};
+use base::{ErrorCode, PartitionIndex, ProducerEpoch, ProducerId, Timestamp, TopicPartition};
 
 use super::world::{EPOCH, World, config};
-use crate::Caller;
 use crate::transaction::{
     AddPartitionsAsk, Answer, Ask, EndAsk, InitAsk, MarkerOutcome, MarkerReport, Planted,
     TransactionLevel, Transactions,
 };
+use crate::{Caller, Now};
 
 fn init(id: &str) -> Ask {
     Ask::Init(InitAsk {
@@ -31,6 +32,7 @@ fn add(id: &str, producer_id: i64, topic: &str, count: i32) -> Ask {
         producer_epoch: ProducerEpoch(0),
         partitions: partitions.collect(),
         level: TransactionLevel::Two,
+        wait: Duration::ZERO,
         is_legacy: false,
     })
 }
@@ -143,4 +145,61 @@ fn thousands_of_timeouts_and_ids_pass_in_bounded_ticks() {
         assert_eq!(machine.tick(now).records.len(), count);
     }
     assert_eq!(machine.counts().map(|(_, count)| count).sum::<usize>(), 0);
+}
+
+/// The next transaction begins while the markers of the last one are on their way: whoever may wait
+/// is answered with the end, in the same step, and not a pause later.
+#[test]
+fn the_next_transaction_waits_for_the_end_of_the_last() {
+    let early = |wait| {
+        let Ask::AddPartitions(ask) = add("a", 0, "t", 1) else {
+            unreachable!("it adds");
+        };
+        let producer_epoch = ProducerEpoch(1);
+        Ask::AddPartitions(AddPartitionsAsk {
+            producer_epoch,
+            wait,
+            ..ask
+        })
+    };
+    let now = |milliseconds| Now {
+        since_start: Duration::from_millis(milliseconds),
+        wall: Timestamp(1_000_000),
+    };
+    let mut machine = Transactions::new(config(), EPOCH);
+    machine.supply(0..100);
+    let _ = machine.handle(now(0), Caller(0), init("a"));
+    let _ = machine.handle(now(0), Caller(1), add("a", 0, "t", 1));
+    let ended = machine.handle(now(0), Caller(2), commit("a", 0));
+    let [markers] = &ended.markers[..] else {
+        panic!("one sending of markers");
+    };
+    // Who does not wait hears at once, who waits too long hears then.
+    let refused = machine.handle(now(1), Caller(3), early(Duration::ZERO));
+    assert_eq!(
+        code(&refused.answers[0].1),
+        ErrorCode::ConcurrentTransactions
+    );
+    let hundred = Duration::from_millis(100);
+    let waiting = machine.handle(now(2), Caller(4), early(hundred));
+    assert!(waiting.answers.is_empty() && waiting.records.is_empty());
+    assert_eq!(machine.deadline(), Some(Duration::from_millis(102)));
+    let late = machine.tick(now(102));
+    assert_eq!(late.answers[0].0, Caller(4));
+    assert_eq!(code(&late.answers[0].1), ErrorCode::ConcurrentTransactions);
+    // Who waits in time goes on with the end.
+    let waiting = machine.handle(now(103), Caller(5), early(hundred));
+    assert!(waiting.answers.is_empty());
+    let report = MarkerReport {
+        ticket: markers.ticket,
+        transactional_id: Arc::clone(&markers.transactional_id),
+        partition: markers.partitions[0].clone(),
+        outcome: MarkerOutcome::Written,
+    };
+    let complete = machine.marked(now(104), report);
+    assert_eq!(complete.records.len(), 2, "the end, and the next beginning");
+    assert_eq!(
+        complete.answers,
+        [(Caller(5), Answer::AddPartitions(Ok(())))]
+    );
 }

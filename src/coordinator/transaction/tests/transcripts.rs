@@ -67,6 +67,7 @@ fn ask(line: &str) -> Option<Ask> {
             producer_epoch,
             partitions: partitions(line),
             level,
+            wait: Duration::from_millis(option(line, "wait").map_or(0, number)),
             is_legacy,
         }),
         "verify" => Ask::VerifyPartitions(VerifyPartitionsAsk {
