@@ -124,9 +124,10 @@ impl Broker {
 fn refusal(error: &AppendError) -> Refusal {
     let code = match error {
         // What passes by itself: committers come back for this one.
-        AppendError::Transaction(ErrorCode::NotEnoughReplicas, _) => {
-            ErrorCode::CoordinatorLoadInProgress
-        }
+        AppendError::Transaction(
+            ErrorCode::NotEnoughReplicas | ErrorCode::ConcurrentTransactions,
+            _,
+        ) => ErrorCode::CoordinatorLoadInProgress,
         AppendError::Transaction(code, _) => *code,
         AppendError::Replica(replica::AppendError::Producer(ProducerError::InvalidEpoch {
             ..

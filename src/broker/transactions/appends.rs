@@ -172,9 +172,11 @@ fn question(whose: &InTransaction, wait: Duration) -> Ask {
 }
 
 /// What the producer is told: what passes by itself becomes a code at which producers of any age
-/// send again.
+/// send again. Those that add partitions by writing know that their last transaction may still be
+/// ending, and are told so (KIP-890).
 fn told(code: ErrorCode, custom: Custom) -> ErrorCode {
     match code {
+        ErrorCode::ConcurrentTransactions if custom == Custom::Added => code,
         ErrorCode::ConcurrentTransactions
         | ErrorCode::CoordinatorLoadInProgress
         | ErrorCode::CoordinatorNotAvailable
@@ -185,3 +187,7 @@ fn told(code: ErrorCode, custom: Custom) -> ErrorCode {
         code => code,
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/appends.rs"]
+mod tests;
