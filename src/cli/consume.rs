@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use base::{Offset, PartitionIndex, Timestamp, TopicPartition};
 use batch::{Batches, Record, Scratch, TimestampType, records};
 use clap::Args;
-use client::{Client, ClientError, Consumer, FetchOptions, Fetched, OffsetSpec};
+use client::{Client, ClientError, CommittedFilter, Consumer, FetchOptions, Fetched, OffsetSpec};
 use serde_json::{Map, Value, json};
 
 use super::failure::{Failure, Kind};
@@ -51,10 +51,32 @@ pub(super) struct Options {
     /// Stop at the end that the partitions had when the command began
     #[arg(long, short = 'e')]
     pub(super) exit: bool,
+    /// Leave out what a transaction wrote that was aborted, and wait for those that have not ended
+    #[arg(long)]
+    pub(super) committed: bool,
     /// How a record is printed; see below
     #[arg(long, short = 'f', value_name = "TEXT", value_parser = Template::parse_argument)]
     #[arg(long_help = TOKENS)]
     format: Option<Format>,
+}
+
+impl Options {
+    /// How the records are fetched.
+    pub(super) fn fetch(&self) -> FetchOptions {
+        FetchOptions {
+            is_read_committed: self.committed,
+            ..FetchOptions::default()
+        }
+    }
+
+    /// Where a partition ends for this reader.
+    pub(super) fn end(&self) -> OffsetSpec {
+        if self.committed {
+            OffsetSpec::LatestStable
+        } else {
+            OffsetSpec::Latest
+        }
+    }
 }
 
 /// A format string that was parsed once to find its mistakes early.
@@ -130,7 +152,7 @@ async fn consume(client: Client, options: Options, json: bool) -> Result<(), Fai
     let mut ends = BTreeMap::new();
     for partition in partitions {
         let begin = known_offset(&client, &topic.name, partition, OffsetSpec::Earliest).await?;
-        let end = known_offset(&client, &topic.name, partition, OffsetSpec::Latest).await?;
+        let end = known_offset(&client, &topic.name, partition, options.end()).await?;
         let bounds = (begin, end);
         let start = options
             .offset
@@ -149,8 +171,7 @@ async fn consume(client: Client, options: Options, json: bool) -> Result<(), Fai
     if starts.is_empty() || options.count == Some(0) {
         return Ok(());
     }
-    let fetch = FetchOptions::default();
-    let consumer = Consumer::start(&client, &starts, fetch).await?;
+    let consumer = Consumer::start(&client, &starts, options.fetch()).await?;
     let printer = Printer::new(&options, json)?;
     let ends = if options.exit { Some(ends) } else { None };
     follow(&consumer, printer, ends).await
@@ -263,6 +284,7 @@ impl Printer {
         end: Option<Offset>,
     ) -> Result<bool, Failure> {
         self.next = None;
+        let mut filter = CommittedFilter::new(&fetched.aborted);
         for batch in Batches::new(&fetched.records) {
             let damaged = |source| {
                 let subject = format!("{}-{}", fetched.topic, fetched.partition);
@@ -270,7 +292,7 @@ impl Printer {
             };
             let batch = batch.map_err(damaged)?;
             batch.verify_checksum().map_err(damaged)?;
-            if batch.attributes().is_control() {
+            if !filter.admits(&batch) {
                 continue;
             }
             let log_append = batch.attributes().timestamp_type() == TimestampType::LogAppendTime;

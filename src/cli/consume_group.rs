@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use base::{Offset, TopicPartition};
 use batch::Scratch;
-use client::{Client, Consumer, FetchOptions, HEARTBEAT_INTERVAL, Membership, OffsetSpec};
+use client::{Client, Consumer, HEARTBEAT_INTERVAL, Membership, OffsetSpec};
 use reactor::{First, Mesh, Receiver, first, mailbox};
 
 use super::consume::{Options, Printer, known_offset, out_of_range};
@@ -105,7 +105,7 @@ impl Reading {
         if self.options.exit && ends.is_empty() {
             return Ok(Ended::Done);
         }
-        let consumer = Consumer::start(&self.client, &starts, FetchOptions::default()).await?;
+        let consumer = Consumer::start(&self.client, &starts, self.options.fetch()).await?;
         let mut scratch = Scratch::new();
         let core = self.client.core().clone();
         let mut beat_at = core.now() + HEARTBEAT_INTERVAL;
@@ -157,7 +157,7 @@ impl Reading {
                 &self.client,
                 &place.topic,
                 place.partition,
-                OffsetSpec::Latest,
+                self.options.end(),
             );
             ends.insert(place.clone(), end.await?);
         }
@@ -179,7 +179,7 @@ impl Reading {
             let start = match committed.get(place) {
                 Some(committed) => committed.offset.max(begin),
                 None => {
-                    let bounds = (begin, ask(OffsetSpec::Latest).await?);
+                    let bounds = (begin, ask(self.options.end()).await?);
                     let start = self.options.offset;
                     start.resolve(&self.client, topic, index, bounds).await?
                 }

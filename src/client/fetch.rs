@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
-use base::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, Uuid};
+use base::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, ProducerId, Uuid};
 use reactor::Bytes;
 use wire::Request;
 use wire::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData};
 
+use crate::committed::AbortedTransaction;
 use crate::connection::{Answer, Connection};
 use crate::error::ClientError;
 
@@ -26,7 +27,8 @@ pub struct FetchOptions {
     pub bytes_max: i32,
     /// The most of one partition.
     pub partition_bytes_max: i32,
-    /// Whether records of open and aborted transactions are left out by the broker's watermark.
+    /// Whether the broker holds back what is not decided yet and names the transactions that were
+    /// aborted, for a [`crate::CommittedFilter`].
     pub is_read_committed: bool,
 }
 
@@ -70,6 +72,8 @@ pub struct Fetched {
     pub records: Bytes,
     /// The offset below which consumers may read.
     pub high_watermark: Offset,
+    /// Transactions that were aborted, where only committed records are wanted.
+    pub aborted: Vec<AbortedTransaction>,
 }
 
 /// What each partition gave, with its index in what was wanted.
@@ -190,11 +194,17 @@ fn one(
             message: None,
         });
     }
+    let aborted = data.aborted_transactions.iter().flatten();
+    let aborted = aborted.map(|transaction| AbortedTransaction {
+        producer_id: ProducerId(transaction.producer_id),
+        first_offset: Offset(transaction.first_offset),
+    });
     Ok(Fetched {
         topic: from.topic.clone(),
         partition: from.partition,
         offset: from.offset,
         records: answer.keep(data.records.bytes().unwrap_or_default()),
         high_watermark: Offset(data.high_watermark),
+        aborted: aborted.collect(),
     })
 }

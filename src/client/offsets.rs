@@ -18,6 +18,8 @@ pub enum OffsetSpec {
     Earliest,
     /// The one behind the last record that consumers may read.
     Latest,
+    /// The one below which every transaction has ended.
+    LatestStable,
     /// The first record of this time or later.
     At(Timestamp),
     /// The record with the greatest timestamp (KIP-734).
@@ -27,7 +29,7 @@ pub enum OffsetSpec {
 impl OffsetSpec {
     const fn number(self) -> i64 {
         match self {
-            Self::Latest => -1,
+            Self::Latest | Self::LatestStable => -1,
             Self::Earliest => -2,
             Self::MaxTimestamp => -3,
             Self::At(timestamp) => timestamp.0,
@@ -85,6 +87,7 @@ impl Client {
         };
         let request = ListOffsetsRequest {
             replica_id: -1,
+            isolation_level: i8::from(spec == OffsetSpec::LatestStable),
             topics: vec![ListOffsetsTopic {
                 name: topic.into(),
                 partitions: vec![wanted],

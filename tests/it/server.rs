@@ -236,6 +236,17 @@ impl Server {
         self.address
     }
 
+    /// What the command line tool prints about this server; it must end with 0.
+    pub(crate) fn tell(&self, arguments: &[&str]) -> String {
+        let brokers = self.address.to_string();
+        let mut command = binary();
+        command.args(arguments).args(["--brokers", &brokers]);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     pub(crate) fn connect(&self) -> Connection {
         Connection::open(self.address)
     }

@@ -296,6 +296,37 @@ fn a_transaction_is_seen_whole_or_not_at_all() {
     assert_eq!(wait_stable(&mut connection, (&topic, 0)), [kept, last]);
 }
 
+/// The story: somebody looks at a topic on the command line, and wants to see what consumers of
+/// committed records see: nothing of aborted transactions, nothing behind one that is open.
+#[test]
+fn the_command_line_leaves_out_what_was_aborted() {
+    let server = Server::any("txn-shown");
+    let mut connection = server.connect();
+    let topic = topics::create(&mut connection, "txn-shown", 1);
+    let place = (&topic, 0);
+    let mut producer = Producer::begin(&mut connection, &groups::group("shown"));
+    let mut kept = Vec::new();
+    for committed in [true, false, true] {
+        let first = producer.write(&mut connection, place);
+        producer.finish(&mut connection, committed);
+        wait_stable(&mut connection, place);
+        if committed {
+            kept.extend(first..first + 3);
+        }
+    }
+    let open = producer.write(&mut connection, place);
+    let shown = |option: &[&str]| -> Vec<i64> {
+        let fixed = ["consume", &topic.name, "--exit", "--format", "%o\\n"];
+        let said = server.tell(&[&fixed, option].concat());
+        said.lines().map(|line| line.parse().unwrap()).collect()
+    };
+    assert_eq!(shown(&["--committed"]), kept);
+    let group = groups::group("shown-group");
+    assert_eq!(shown(&["--committed", "--group", &group]), kept);
+    assert_eq!(shown(&[]).last(), Some(&(open + 2)));
+    producer.finish(&mut connection, false);
+}
+
 /// The story: a client of before KIP-890 adds its partitions itself; one that it forgot is refused,
 /// since nobody would ever end what it opened there.
 #[test]

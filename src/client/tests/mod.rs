@@ -1,5 +1,6 @@
-//! The client against brokers that behave badly, in a simulated world.
+//! The client against brokers that behave badly, in a simulated world; what it leaves out of an answer.
 
+mod committed;
 mod connection;
 mod fake_broker;
 mod producer;
