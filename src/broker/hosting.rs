@@ -85,22 +85,37 @@ impl Broker {
         }
     }
 
+    /// Removes the partitions that the image does not have, side by side: all their names are
+    /// gone for good when this returns.
     async fn remove_gone(&self, image: &Image) {
+        let mut removing = Vec::new();
         for id in self.shared.hosted.ids() {
             if image.partition(id.topic, id.index).is_some() {
                 continue;
             }
             if let Some(Hosting::Serving(partition)) = self.shared.hosted.remove(id) {
-                if self.shared.moves.is_held(id) {
-                    self.shared.moves.end(id).await;
-                }
-                match partition.remove().await {
-                    Ok(()) => tracing::info!(partition = %partition.name(), "partition removed"),
-                    Err(error) => {
-                        tracing::warn!(partition = %partition.name(), %error, "not removed");
-                    }
-                }
+                let (done, removed) = reply();
+                let broker = self.clone();
+                self.core().spawn(async move {
+                    broker.remove_partition(id, &partition).await;
+                    done.send(());
+                });
+                removing.push(removed);
             }
+        }
+        for removed in removing {
+            // A task that panicked has taken its core with it.
+            let _ = removed.await;
+        }
+    }
+
+    async fn remove_partition(&self, id: PartitionId, partition: &Partition) {
+        if self.shared.moves.is_held(id) {
+            self.shared.moves.end(id).await;
+        }
+        match partition.remove().await {
+            Ok(()) => tracing::info!(partition = %partition.name(), "partition removed"),
+            Err(error) => tracing::warn!(partition = %partition.name(), %error, "not removed"),
         }
     }
 

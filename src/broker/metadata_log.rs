@@ -78,7 +78,7 @@ impl MetadataLog {
             .find(|found| found.partition == partition);
         let config = LogConfig::default();
         let log = match found {
-            None => Log::create(engine, partition, TOPIC_ID, config).await?,
+            None => Log::create(engine, partition, TOPIC_ID, config, None).await?,
             Some(found) => {
                 let open = OpenLog {
                     partition,

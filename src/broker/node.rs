@@ -37,8 +37,8 @@ use crate::progress::Progress;
 use crate::transactions::TransactionHosts;
 
 /// So many partitions of a core are closed side by side when the node stops; each waits for the
-/// device several times.
-const CLOSING_MAX: usize = 64;
+/// device several times, and shares its flushes with the others. Each holds a file open.
+const CLOSING_MAX: usize = 512;
 
 /// What every core needs to start.
 #[derive(Clone)]

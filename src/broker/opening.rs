@@ -44,6 +44,7 @@ impl Broker {
             config: config.clone(),
             found,
             clean: dirs.dirs.get(place).is_some_and(|dir| dir.clean),
+            leader_epoch: epoch,
         };
         let opened = Partition::open(engine, open).await;
         let partition = opened.inspect_err(|error| engine.judge(error))?;

@@ -108,6 +108,9 @@ impl Broker {
         let counters = engine.counters();
         let reading = counters.flush_duration.reading();
         page.durations(&names::FLUSH_DURATION, core.clone(), reading);
+        let asked = counters.flushes_asked.get();
+        let waiting = asked.wrapping_sub(counters.flushes_taken.get());
+        page.size(&names::LOGS_WAITING, core.clone(), waiting);
         let begun = counters.flushes_begun.get();
         let under_way = begun.wrapping_sub(counters.flushes_ended.get());
         page.size(&names::FLUSHES_UNDER_WAY, core.clone(), under_way);

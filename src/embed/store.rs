@@ -142,7 +142,7 @@ impl Store {
         let found = dir.logs().iter().find(|found| found.partition == *name);
         let Some(found) = found else {
             let id = Uuid::random(&mut Random::new(self.shared.core.entropy()));
-            return Ok(Log::create(engine, name.clone(), id, config).await?);
+            return Ok(Log::create(engine, name.clone(), id, config, None).await?);
         };
         let open = open_log(found, config, dir.was_clean());
         let (log, _) = Log::open(engine, &open, &mut NoProducers).await?;

@@ -63,6 +63,7 @@ families! {
     MEMORY_LIMIT = gauge("forebay_memory_limit_bytes", "The most memory that may be in use, where there is a limit.");
 
     FLUSH_DURATION = histogram("forebay_flush_duration_seconds", "From the collection of what is dirty to its being on the device.");
+    LOGS_WAITING = gauge("forebay_logs_waiting_for_flush", "Logs with records that no flush has taken up yet.");
     FLUSHES_UNDER_WAY = gauge("forebay_flushes_under_way", "Flushes on their way to the device.");
     SEGMENTS_REMOVED = counter("forebay_retention_segments_removed_total", "Segments that retention or DeleteRecords took.");
     BYTES_REMOVED = counter("forebay_retention_bytes_removed_total", "Bytes of segments that retention or DeleteRecords took.");

@@ -71,6 +71,7 @@ impl Partition {
                 config,
                 found: Some(found),
                 clean: true,
+                leader_epoch: LeaderEpoch::UNKNOWN,
             },
         )
         .await?;

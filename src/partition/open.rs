@@ -27,6 +27,9 @@ pub struct OpenPartition {
     pub found: Option<FoundLog>,
     /// Whether the node stopped in order the last time.
     pub clean: bool,
+    /// The epoch in which it is about to be led, or `UNKNOWN`: a new log is made with it, which
+    /// saves the flushes of adding it.
+    pub leader_epoch: LeaderEpoch,
 }
 
 /// Rebuilds producers while the log is read.
@@ -87,12 +90,18 @@ impl Partition {
     pub async fn open(engine: &Engine, open: OpenPartition) -> Result<Self, StorageError> {
         let config = log_config(&open.config);
         let Some(found) = open.found else {
-            let log = Log::create(engine, open.name, open.topic_id, config).await?;
+            let mut epochs = LeaderEpochs::new();
+            if open.leader_epoch >= LeaderEpoch(0) {
+                epochs.assign(open.leader_epoch, Offset(0));
+            }
+            let text = epochs.latest().map(|_| epochs.encode());
+            let log = Log::create(engine, open.name, open.topic_id, config, text.as_deref());
+            let log = log.await?;
             let replica = Replica::new(ReplicaStart {
                 log_start: Offset(0),
                 log_end: Offset(0),
                 high_watermark: Offset(0),
-                epochs: LeaderEpochs::new(),
+                epochs,
                 producers: ProducerStates::new(PRODUCERS_MAX),
             });
             return Ok(Self::new(engine.core(), log, replica, open.config));

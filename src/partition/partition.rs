@@ -177,7 +177,11 @@ impl Partition {
             let replica = self.shared.replica.borrow();
             (replica.log_end(), replica.producers().encode())
         };
-        let written = self.shared.log.write_snapshot(end, &bytes).await;
+        // A log without a record has no producers.
+        let written = match end {
+            Offset(0) => Ok(()),
+            end => self.shared.log.write_snapshot(end, &bytes).await,
+        };
         let closed = self.shared.log.close().await;
         self.shared.end();
         written.and(closed)

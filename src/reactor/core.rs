@@ -233,6 +233,25 @@ impl Core {
         on_twin!(self, core => core.replace(path, bytes).await)
     }
 
+    /// Makes the directory `path` with `files` in it, durably and all or nothing: after a crash it
+    /// is there with all of them, or not at all. It is prepared under the name `prepared` beside
+    /// it, which a crash may leave. Many calls at the same time share their flushes.
+    ///
+    /// # Errors
+    /// As the file system answers, also when `path` is a directory that is not empty.
+    pub async fn make_dir(
+        &self,
+        prepared: &Path,
+        path: &Path,
+        files: &[(&str, &[u8])],
+    ) -> Result<(), IoError> {
+        assert!(
+            prepared.parent() == path.parent(),
+            "a directory is prepared beside its place"
+        );
+        on_twin!(self, core => core.make_dir(prepared, path, files).await)
+    }
+
     /// Keeps other processes out of the directory, by a lock on a file `.lock` in it.
     ///
     /// # Errors

@@ -66,6 +66,30 @@ impl File {
         on_twin!(self, file => file.write_blocks(blocks, position).await)
     }
 
+    /// Writes whole blocks and waits until they are on the device, with what is needed to find
+    /// them, but nothing else of the file. For one small write of many files at the same time: a
+    /// flush of each would need a worker thread each (kernel-note 018).
+    ///
+    /// # Errors
+    /// As for [`File::write_blocks`] and [`File::flush`].
+    ///
+    /// # Panics
+    /// When `position` is not a multiple of the block size.
+    pub async fn write_durably(&self, blocks: Blocks, position: u64) -> Result<(), IoError> {
+        assert!(
+            position.is_multiple_of(BLOCK_SIZE as u64),
+            "a direct write between two blocks"
+        );
+        match &self.twin {
+            Twin::Kernel(file) => file.write_durably(blocks, position).await,
+            #[cfg(feature = "sim")]
+            Twin::Sim(file) => {
+                file.write_blocks(blocks, position).await?;
+                file.flush().await
+            }
+        }
+    }
+
     /// Reads `len` bytes from `position`, aligned or not; fewer only at the end of the file.
     ///
     /// # Errors

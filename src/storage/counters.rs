@@ -7,6 +7,10 @@ use metrics::{Counter, Histogram};
 pub struct Counters {
     /// From the collection of what is dirty to its being on the device.
     pub flush_duration: Histogram,
+    /// How often a log that had nothing waiting for a flush asked for one.
+    pub flushes_asked: Counter,
+    /// How often what a log had waiting was taken up by a flush.
+    pub flushes_taken: Counter,
     /// Flushes that were begun.
     pub flushes_begun: Counter,
     /// Flushes that have ended, well or not.

@@ -1,6 +1,7 @@
 //! Making a log where there is none.
 //!
-//! Invariant: a new log and its directory are durable before anything is appended.
+//! Invariant: a new log and its directory are durable before anything is appended, and there is
+//! all of it or nothing: until it is whole its directory has a name that no start takes for a log.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use base::{Offset, TopicPartition, Uuid};
 
 use crate::engine::Engine;
 use crate::error::StorageError;
-use crate::layout;
+use crate::layout::{self, FileKind};
 use crate::log::Log;
 use crate::options::LogConfig;
 use crate::planted::planted;
@@ -19,7 +20,9 @@ use crate::segment::Segment;
 use crate::state::LogState;
 
 impl Log {
-    /// Makes a new, empty log; it and its directory are durable when this returns.
+    /// Makes a new, empty log; it and its directory are durable when this returns. Many logs that
+    /// are made at the same time share their flushes. `epochs` is the text of its first leader
+    /// epoch checkpoint, where it has a leader already.
     ///
     /// # Errors
     /// When the device refuses.
@@ -28,39 +31,41 @@ impl Log {
         partition: TopicPartition,
         topic_id: Uuid,
         config: LogConfig,
+        epochs: Option<&str>,
     ) -> Result<Self, StorageError> {
         engine.check_online()?;
         let dir = engine.dir().join(partition.to_string());
+        let mut files: Vec<(&str, &[u8])> = Vec::new();
         if engine.fresh().note_made(&partition) {
-            let core = engine.core();
-            core.create_dir_all(&dir).await?;
-            // Durable with the directory's other files, before anything is appended.
-            core.replace(&dir.join(layout::FRESH_FILE), &[]).await?;
+            files.push((layout::FRESH_FILE, &[]));
         }
-        let log = create_at(engine, (partition, dir), topic_id, config, Offset(0)).await?;
-        // Many logs are made of which few are written to soon.
-        let active = log.shared.state.borrow().active();
-        active.close();
-        Ok(log)
+        if let Some(epochs) = epochs {
+            files.push((layout::EPOCHS_FILE, epochs.as_bytes()));
+        }
+        let place = (partition, dir);
+        create_at(engine, place, topic_id, (config, Offset(0)), files).await
     }
 }
 
 /// An empty log of `partition` in the directory `dir`, whose first record will have the offset
-/// `base`; it and its directory are durable when this returns.
+/// `base`; it and its directory, with `files` beside its own, are durable when this returns.
 pub(crate) async fn create_at(
     engine: &Engine,
     (partition, dir): (TopicPartition, PathBuf),
     topic_id: Uuid,
-    config: LogConfig,
-    base: Offset,
+    (config, base): (LogConfig, Offset),
+    mut files: Vec<(&str, &[u8])>,
 ) -> Result<Log, StorageError> {
     let core = engine.core();
-    core.create_dir_all(&dir).await?;
     let id = layout::encode_topic_id(topic_id);
-    core.replace(&dir.join(layout::PARTITION_FILE), id.as_bytes())
+    files.push((layout::PARTITION_FILE, id.as_bytes()));
+    let segment_name = FileKind::Log.name(base);
+    files.push((&segment_name, &[]));
+    let name = layout::deleted_dir_name(&partition, core.entropy());
+    core.make_dir(&engine.dir().join(name), &dir, &files)
         .await?;
-    let active = Rc::new(begin_empty(engine, &dir, base).await?);
-    core.sync_dir(engine.dir()).await?;
+    // Its file is opened when it is needed: many logs are made of which few are written to soon.
+    let active = Rc::new(Segment::made(&dir, base));
     let segments = BTreeMap::from([(active.base, Rc::clone(&active))]);
     let state = LogState::new(config, segments, base, &active);
     Ok(Log::new(engine, partition, dir, state))

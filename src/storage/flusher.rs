@@ -2,7 +2,7 @@
 //!
 //! Each log has a lane of its own, without a barrier between logs. A *flush* collects all that
 //! is dirty, writes its blocks side by side, then flushes the files and syncs new directory
-//! entries. As soon as its writes have ended the next flush of the same log may write: it may
+//! entries; among many others a small one is a single write that is durable by itself. As soon as its writes have ended the next flush of the same log may write: it may
 //! write the same last block again, so the two never write at once, but several may wait for the
 //! device, since one at a time leaves it idle (kernel-note 004, kernel-note 005). Batches that arrive
 //! meanwhile ride the next flush.
@@ -30,6 +30,13 @@ use crate::tail::PendingWrites;
 /// How many flushes of one log may be on their way. They end with fdatasync, which needs a worker
 /// thread but leaves the choice of write size free (kernel-note 003).
 const FLUSHES_MAX: usize = 4;
+
+/// While so many flushes of a core are on their way, one that is a single small write lets the
+/// write itself be durable, which takes no worker thread; a log that is alone is quicker with
+/// fdatasync (kernel-note 003, kernel-note 018).
+const CROWD_MIN: u64 = 16;
+/// A write of at most so many bytes is small.
+const SMALL_WRITE_BYTES_MAX: usize = 16 << 10;
 
 /// What one log has on its way to the device.
 #[derive(Default)]
@@ -101,8 +108,9 @@ impl Lane {
 
 /// Makes sure that a flush will take in all that is in the log's memory now.
 pub(crate) fn request(log: &Log) {
-    let lane = log.lane();
-    lane.dirty.set(true);
+    if !log.lane().dirty.replace(true) {
+        log.engine().counters().flushes_asked.increment();
+    }
     start_if_possible(log);
 }
 
@@ -124,7 +132,8 @@ fn start_if_possible(log: &Log) {
 /// One flush from its collection to its end.
 async fn run(log: &Log) {
     let lane = log.lane();
-    lane.dirty.set(false);
+    assert!(lane.dirty.replace(false), "a flush has something to take");
+    log.engine().counters().flushes_taken.increment();
     if log.engine().check_online().is_err() {
         lane.writing.set(false);
         lane.ended.notify();
@@ -136,6 +145,8 @@ async fn run(log: &Log) {
     let job = log.begin_flush();
     let number = lane.push(job.reached);
     let parts = job.writes;
+    let under_way = counters.flushes_begun.get() - counters.flushes_ended.get();
+    let by_write = under_way >= CROWD_MIN && is_small(&parts);
     let segments: Vec<_> = parts.iter().map(|part| Rc::clone(&part.segment)).collect();
     let mut entry_pending = false;
     for segment in &segments {
@@ -145,10 +156,12 @@ async fn run(log: &Log) {
     if too_early {
         complete(log, number);
     }
-    let written = join_all(parts.into_iter().map(|part| write(log, part))).await;
+    let parts = parts.into_iter();
+    let written = join_all(parts.map(|part| write(log, part, by_write))).await;
     lane.writing.set(false);
     start_if_possible(log);
     let result = match written.into_iter().collect() {
+        Ok(()) if by_write => make_durable(log, &[], entry_pending).await,
         Ok(()) => make_durable(log, &segments, entry_pending).await,
         Err(error) => Err(error),
     };
@@ -178,15 +191,30 @@ fn complete(log: &Log, number: u64) {
     log.engine().note_flushed();
 }
 
-/// Writes what one segment has in memory.
-async fn write(log: &Log, part: PendingWrites) -> Result<(), StorageError> {
+/// True for one small write.
+fn is_small(parts: &[PendingWrites]) -> bool {
+    let mut writes = parts.iter().flat_map(|part| &part.writes);
+    let first = writes.next();
+    first.is_some_and(|(blocks, _)| blocks.len() <= SMALL_WRITE_BYTES_MAX)
+        && writes.next().is_none()
+        && parts.len() == 1
+}
+
+/// Writes what one segment has in memory; durably, where the write is to see to that.
+async fn write(log: &Log, part: PendingWrites, durably: bool) -> Result<(), StorageError> {
     let segment = &part.segment;
     let file = segment.file(log.engine().core()).await?;
     if segment.allocated.get() < part.end {
         make_room(log, segment, part.end).await?;
     }
     let writes = part.writes.into_iter();
-    let writes = writes.map(|(blocks, position)| file.write_blocks(blocks, position));
+    let file = &file;
+    let writes = writes.map(|(blocks, position)| async move {
+        match durably {
+            true => file.write_durably(blocks, position).await,
+            false => file.write_blocks(blocks, position).await,
+        }
+    });
     for result in join_all(writes).await {
         result?;
     }

@@ -108,7 +108,7 @@ impl FutureLog {
             after: std::time::Duration::from_secs(1),
         };
         let name = source.partition().clone();
-        let log = create_at(engine, (name, dir), topic_id, config, base).await?;
+        let log = create_at(engine, (name, dir), topic_id, (config, base), Vec::new()).await?;
         Ok(Self {
             source: source.clone(),
             log,

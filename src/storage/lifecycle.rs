@@ -15,7 +15,6 @@ use crate::error::StorageError;
 use crate::layout::{self, FileKind};
 use crate::log::Log;
 use crate::planted::planted;
-use crate::removal::remove_dir_slowly;
 use crate::segment::{Segment, Stage};
 use crate::standing::Standing;
 use crate::state::Place;
@@ -324,7 +323,8 @@ impl Log {
         Ok(())
     }
 
-    /// Closes the log and removes it from the disk, a file at a time.
+    /// Closes the log and removes it from the disk: its name is gone for good when this returns,
+    /// its files go in the background.
     ///
     /// # Errors
     /// When the device refuses; what is left is removed at the next start.
@@ -350,7 +350,8 @@ impl Log {
         engine.core().sync_dir(engine.dir()).await?;
         self.set_dir(to.clone());
         self.shared.state.borrow_mut().tail.forget();
-        remove_dir_slowly(engine.core(), &to).await
+        engine.remove_dir_in_background(to);
+        Ok(())
     }
 
     /// Writes the producers' states as of `offset`, all or nothing, and drops old snapshots.

@@ -106,6 +106,10 @@ struct Found {
     swaps: Vec<Offset>,
     /// Segments with a file of aborted transactions.
     with_aborted: BTreeSet<Offset>,
+    /// Segments with an index file.
+    with_indexes: BTreeSet<Offset>,
+    /// The log has promised something.
+    has_standing: bool,
 }
 
 impl Found {
@@ -117,8 +121,9 @@ impl Found {
                 Some((FileKind::Log, base)) => drop(found.logs.insert(base, entry.len)),
                 Some((FileKind::Snapshot, offset)) => found.snapshots.push(offset),
                 Some((kind, base)) => {
-                    if kind == FileKind::Aborted {
-                        found.with_aborted.insert(base);
+                    match kind {
+                        FileKind::Aborted => drop(found.with_aborted.insert(base)),
+                        _ => drop(found.with_indexes.insert(base)),
                     }
                     others.push((base, entry.name));
                 }
@@ -136,6 +141,8 @@ impl Found {
     fn note_other(&mut self, name: String) {
         if name == layout::FRESH_FILE {
             self.is_fresh = true;
+        } else if name == layout::STANDING_FILE {
+            self.has_standing = true;
         } else if name.ends_with(".tmp") || name.ends_with(layout::CLEANED_SUFFIX) {
             self.strays.push(name);
         } else if name.ends_with(layout::DISCARDED_SUFFIX) {
@@ -231,8 +238,10 @@ impl Log {
 impl Recovery<'_> {
     async fn run(&mut self) -> Result<LogState, StorageError> {
         let core = self.engine.core().clone();
-        self.standing = read_standing(&core, &self.dir).await?;
         let found = Found::new(core.list(&self.dir).await?);
+        if found.has_standing {
+            self.standing = read_standing(&core, &self.dir).await?;
+        }
         if found.is_fresh {
             // What the checkpoints say is of an earlier log of this name.
             self.engine.fresh().note_found(&self.open.partition);
@@ -370,7 +379,7 @@ impl Recovery<'_> {
                 break;
             }
         }
-        self.finish_active(&segments).await?;
+        self.finish_active(found, &segments).await?;
         Ok(segments)
     }
 
@@ -381,7 +390,8 @@ impl Recovery<'_> {
         file_len: u64,
         next: Option<Offset>,
     ) -> Result<bool, StorageError> {
-        if self.clean && next.is_none() && self.read_clean(segment, file_len).await? {
+        let is_last = next.is_none();
+        if self.clean && is_last && file_len > 0 && self.read_clean(segment, file_len).await? {
             return Ok(true);
         }
         self.report.segments_scanned += 1;
@@ -414,13 +424,15 @@ impl Recovery<'_> {
                 fault,
             });
         }
-        let file = segment.file(self.engine.core()).await?;
-        if file_len > position && !planted!(self.engine.planted(), KeepTornTail) {
-            // Cut even where only zeros follow: half a batch may be behind them.
-            file.truncate(position).await?;
+        if file_len > 0 {
+            let file = segment.file(self.engine.core()).await?;
+            if file_len > position && !planted!(self.engine.planted(), KeepTornTail) {
+                // Cut even where only zeros follow: half a batch may be behind them.
+                file.truncate(position).await?;
+            }
+            // What was read may be in the device's cache only.
+            file.flush().await?;
         }
-        // What was read may be in the device's cache only.
-        file.flush().await?;
         segment.flushed.set(position);
         segment.allocated.set(position);
         if is_whole {
@@ -549,6 +561,7 @@ impl Recovery<'_> {
     /// Sees to it that the last segment can be appended to.
     async fn finish_active(
         &mut self,
+        found: &Found,
         segments: &BTreeMap<Offset, Rc<Segment>>,
     ) -> Result<(), StorageError> {
         let core = self.engine.core();
@@ -560,11 +573,16 @@ impl Recovery<'_> {
             "the active segment was read"
         );
         active.stage.set(Stage::Active);
+        let has_indexes = found.with_indexes.contains(&active.base);
         for kind in [FileKind::Index, FileKind::TimeIndex] {
             // They come again when the segment is sealed; until then nobody believes them.
-            remove_if_there(core, &active.path(kind)).await?;
+            if has_indexes {
+                remove_if_there(core, &active.path(kind)).await?;
+            }
         }
-        core.sync_dir(&self.dir).await?;
+        if has_indexes || !self.clean {
+            core.sync_dir(&self.dir).await?;
+        }
         Ok(())
     }
 

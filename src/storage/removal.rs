@@ -8,7 +8,7 @@
 //! Invariant: what was renamed belongs to no log; a crash leaves it to the next start.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ use crate::layout;
 
 /// How much a file is cut at a time.
 const STEP_BYTES: u64 = 32 << 20;
+/// A directory with no more than so many files goes at once, if they are small together.
+const FILES_AT_ONCE_MAX: usize = 64;
 /// How long the device rests after each step.
 const STEP_REST: Duration = Duration::from_millis(10);
 
@@ -31,6 +33,9 @@ pub(crate) struct Discarded {
     files: RefCell<BTreeMap<(Duration, u64), PathBuf>>,
     count: Cell<u64>,
     running: Cell<bool>,
+    /// Directories of logs that are gone, and whether a task removes them.
+    dirs: RefCell<VecDeque<PathBuf>>,
+    removing: Cell<bool>,
     /// Notified when a file came or all are due at once.
     came: Signal,
 }
@@ -49,13 +54,14 @@ impl Engine {
         }
     }
 
-    /// Removes a directory that belongs to no log, whose name says so, in the background.
+    /// Removes a directory that belongs to no log, whose name says so, in the background: one
+    /// after the other, since there may be thousands and others want to get at their files too.
     pub(crate) fn remove_dir_in_background(&self, dir: PathBuf) {
-        let core = self.core().clone();
-        self.core().spawn(async move {
-            // What is left is removed at the next start.
-            drop(remove_dir_slowly(&core, &dir).await);
-        });
+        let discarded = self.discarded();
+        discarded.dirs.borrow_mut().push_back(dir);
+        if !discarded.removing.replace(true) {
+            self.core().spawn(drain_dirs(self.clone()));
+        }
     }
 
     /// Removes the log of `partition` in this directory, which another one has taken the place
@@ -83,6 +89,20 @@ impl Engine {
         discarded.files.borrow_mut().extend(due);
         discarded.came.notify();
     }
+}
+
+/// Removes directories until none is left, or the engine works no more.
+async fn drain_dirs(engine: Engine) {
+    let discarded = engine.discarded();
+    while !engine.is_stopped() && engine.offline().is_none() {
+        let next = discarded.dirs.borrow_mut().pop_front();
+        let Some(dir) = next else {
+            break;
+        };
+        // What is left is removed at the next start.
+        drop(remove_dir_slowly(engine.core(), &dir).await);
+    }
+    discarded.removing.set(false);
 }
 
 /// Removes files as they become due; ends when none is left.
@@ -137,9 +157,14 @@ pub(crate) async fn remove_file_slowly(core: &Core, path: &Path) -> Result<(), S
     Ok(())
 }
 
-/// Removes a directory a file at a time, and large files a piece at a time.
+/// Removes a directory a file at a time, and large files a piece at a time, unless it is small.
 pub(crate) async fn remove_dir_slowly(core: &Core, dir: &Path) -> Result<(), StorageError> {
-    for entry in core.list(dir).await? {
+    let mut entries = core.list(dir).await?;
+    let bytes: u64 = entries.iter().map(|entry| entry.len).sum();
+    if bytes <= STEP_BYTES && entries.len() <= FILES_AT_ONCE_MAX {
+        entries.clear();
+    }
+    for entry in entries {
         let path = dir.join(&entry.name);
         if entry.len > STEP_BYTES {
             remove_file_slowly(core, &path).await?;

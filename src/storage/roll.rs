@@ -130,6 +130,12 @@ impl Log {
         );
         // A task that still makes the file larger would undo the cut.
         self.wait_grown(segment).await;
+        if segment.len.get() == 0 && segment.allocated.get() == 0 {
+            // Nothing was ever written here, and no index is as good as an empty one.
+            segment.stage.set(Stage::Sealed);
+            segment.close();
+            return Ok(());
+        }
         let file = segment.file(self.engine().core()).await?;
         file.truncate(segment.len.get()).await?;
         if !planted!(self.engine().planted(), SealWithoutFlush) {

@@ -79,6 +79,14 @@ impl Segment {
         segment
     }
 
+    /// A segment whose empty file is on the device, not opened yet.
+    pub(crate) fn made(dir: &Path, base: Offset) -> Self {
+        let segment = Self::found(dir, base);
+        segment.stage.set(Stage::Active);
+        *segment.indexes.borrow_mut() = Some(Indexes::default());
+        segment
+    }
+
     /// A segment that was found on the disk, its file not opened yet.
     pub(crate) fn found(dir: &Path, base: Offset) -> Self {
         assert!(base >= Offset(0), "a log's offsets begin at zero");

@@ -328,6 +328,77 @@ fn acknowledged_records_survive_power_cuts() {
     assert!(taken.lost > 0, "the rig took nothing");
 }
 
+/// The story: hundreds of partitions are made by one request, whose directories share their
+/// flushes, and the power fails meanwhile. A topic that is there has all of its partitions; they
+/// take records and keep them.
+#[test]
+fn wide_topics_survive_power_cuts() {
+    const PARTITIONS: i32 = 300;
+    let Some(binary) = rig("wide topics") else {
+        return;
+    };
+    let _turn = server::turn();
+    let mut random = seed::random("wide topics");
+    let rounds = seed::knob("WIDE_CUTS", 4);
+    let mut disk = Disk::format();
+    disk.plug_in(&binary, random.next_u64());
+    let Some(mut server) = Server::without_start("wide-topics", &disk.mounted(), &[]) else {
+        return;
+    };
+    server.start();
+    let (mut taken, mut made) = (Taken::default(), 0);
+    for round in 0..rounds {
+        let name = format!("wide-{round}");
+        let mut connection = server.connect();
+        let sent = topics::begin_creation(&mut connection, &name, PARTITIONS);
+        // The last round's cut comes after the answer: then the topic has been promised.
+        let is_promised = round + 1 == rounds;
+        if is_promised {
+            drop(connection.receive(sent));
+        } else {
+            thread::sleep(Duration::from_micros(random.below(400_000)));
+        }
+        taken.add(&disk.cut_power());
+        server.kill();
+        disk.replug(&binary, &mut random);
+        server.start();
+        let mut connection = server.connect();
+        let found = topics::find(&mut connection, &name);
+        assert!(
+            found.is_some() || !is_promised,
+            "{name} was promised and lost"
+        );
+        let Some((topic, led)) = found else {
+            continue;
+        };
+        made += 1;
+        assert_eq!(led, PARTITIONS, "partitions of {name} with a leader");
+        let chosen: Vec<i32> = (0..PARTITIONS).step_by(23).collect();
+        for partition in &chosen {
+            let batch = Writer::new(0, 100).batch(3);
+            let place = (&topic, *partition);
+            let sent = topics::send_batch(&mut connection, place, -1, &batch.bytes).unwrap();
+            let appended = topics::appended(&connection.receive(sent));
+            assert_eq!((appended.error_code, appended.base_offset), (0, 0));
+        }
+        taken.add(&disk.cut_power());
+        server.kill();
+        disk.replug(&binary, &mut random);
+        server.start();
+        for partition in &chosen {
+            let found = log::read_all(&mut server.connect(), (&topic, *partition), 0);
+            assert_eq!(
+                found.len(),
+                3,
+                "acknowledged in {name}-{partition}, and lost"
+            );
+        }
+    }
+    server.kill();
+    println!("wide topics: {made} of {rounds} were there, {taken}");
+    assert!(taken.lost > 0, "the rig took nothing");
+}
+
 /// The rig's own proof: a node that acknowledges before it has flushed does not get through.
 /// `PLANTED_BUG=ack-before-flush` makes it such a node where it was built with
 /// `--features planted`; `FOREBAY` names that binary.

@@ -68,16 +68,31 @@ pub(crate) fn create_named(
         configs: configs.collect(),
         ..Default::default()
     };
-    let request = CreateTopicsRequest {
-        topics: vec![topic],
-        timeout_ms: TIMEOUT_MS,
-        ..Default::default()
-    };
-    let answer = connection.ask(&request);
+    let answer = connection.ask(&creation_of(topic));
     let created = answer.read::<CreateTopicsRequest<'_>>();
     let result = &created.topics[0];
     assert_eq!(result.error_code, 0, "{:?}", result.error_message);
     wait_for(connection, name, partitions)
+}
+
+fn creation_of(topic: create_topics::CreatableTopic<'_>) -> CreateTopicsRequest<'_> {
+    CreateTopicsRequest {
+        topics: vec![topic],
+        timeout_ms: TIMEOUT_MS,
+        ..Default::default()
+    }
+}
+
+/// Asks for a topic without waiting for the answer.
+pub(crate) fn begin_creation(connection: &mut Connection, name: &str, partitions: i32) -> Sent {
+    let topic = create_topics::CreatableTopic {
+        name: name.into(),
+        num_partitions: partitions,
+        replication_factor: 1,
+        ..Default::default()
+    };
+    let version = connection.newest::<CreateTopicsRequest<'_>>();
+    connection.send(version, &creation_of(topic))
 }
 
 /// Waits until the topic's partitions have leaders.

@@ -114,17 +114,17 @@ async fn open(
         .iter()
         .find(|log| log.partition == name())
         .cloned();
+    let epoch = LeaderEpoch(i32::try_from(outside.lives.get()).unwrap());
     let open = OpenPartition {
         name: name(),
         topic_id: Uuid::random(&mut Random::new(7)),
         config: topic_config(random),
         found,
         clean: dir.was_clean(),
+        leader_epoch: epoch,
     };
     let partition = Partition::open(&engine, open).await?;
-    partition
-        .lead(LeaderEpoch(i32::try_from(outside.lives.get()).unwrap()))
-        .await?;
+    partition.lead(epoch).await?;
     Ok((dir, engine, partition))
 }
 

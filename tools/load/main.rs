@@ -13,6 +13,7 @@ mod report;
 mod running;
 mod schedule;
 mod sender;
+mod spread;
 mod tally;
 mod transactions;
 mod worker;

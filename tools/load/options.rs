@@ -28,6 +28,12 @@ pub(crate) struct Options {
     /// Partitions of the topic when it is created; otherwise how many of them to use
     #[arg(long, short = 'p', default_value_t = 1, global = true)]
     pub(crate) partitions: u16,
+    /// So many percent of the partitions are hot; none by default, then all get the same
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) hot_percent: f64,
+    /// So many percent of the batches go to the hot partitions
+    #[arg(long, default_value_t = 90)]
+    pub(crate) hot_share: u8,
     /// What to do
     #[arg(long, short = 'm', value_enum, default_value = "produce")]
     pub(crate) mode: Mode,
@@ -133,6 +139,8 @@ impl Options {
             Some("--duration must be above zero, --warm-up zero or more")
         } else if !self.linger_ms.is_finite() || self.linger_ms < 0.0 {
             Some("--linger-ms must be zero or more")
+        } else if !(0.0..=100.0).contains(&self.hot_percent) || self.hot_share > 100 {
+            Some("--hot-percent and --hot-share must be from 0 to 100")
         } else if self.partitions == 0 || self.connections == 0 || self.cores == 0 {
             Some("--partitions, --connections and --cores must be at least 1")
         } else if self.idempotent && self.acks != AcksChoice::All {

@@ -16,6 +16,7 @@ use crate::options::Options;
 use crate::payload::Payload;
 use crate::running::Running;
 use crate::schedule::Schedule;
+use crate::spread::Spread;
 use crate::tally::{Tally, Window};
 
 /// Sleeps shorter than this are not worth their wake-up; others' tasks run meanwhile.
@@ -26,8 +27,9 @@ pub(crate) struct Sender {
     core: Core,
     producer: Producer,
     options: Options,
-    /// Where batches go in turn, and how many are under way to each.
+    /// Where batches go, and how many are under way to each.
     targets: Vec<Target>,
+    spread: Spread,
     turn: usize,
     payload: Payload,
     window: Window,
@@ -72,6 +74,7 @@ impl Sender {
             core: client.core().clone(),
             producer: Producer::new(client, producer_options).await?,
             options: options.clone(),
+            spread: Spread::new(partitions.len(), options.hot_percent, options.hot_share),
             targets: partitions
                 .into_iter()
                 .map(|partition| Target {
@@ -169,7 +172,7 @@ impl Sender {
     }
 
     fn target(&self) -> Option<&Target> {
-        self.targets.get(self.turn % self.targets.len().max(1))
+        self.targets.get(self.spread.place(self.turn)?)
     }
 
     /// Whether the partition whose turn it is may have another batch under way.

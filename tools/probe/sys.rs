@@ -57,6 +57,32 @@ pub(crate) fn fallocate(file: &File, mode: libc::c_int, len: u64) -> io::Result<
     check(i64::from(result)).map(|_| ())
 }
 
+/// `syncfs` of the file system that holds `file`.
+pub(crate) fn sync_file_system(file: &File) -> io::Result<()> {
+    // SAFETY: no pointers are passed.
+    let result = unsafe { libc::syncfs(file.as_raw_fd()) };
+    check(i64::from(result)).map(|_| ())
+}
+
+/// Lets this process have at least so many files open.
+pub(crate) fn raise_open_files(count: u64) -> io::Result<()> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the pointer is to a live rlimit.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    check(i64::from(result))?;
+    if limit.rlim_cur >= count {
+        return Ok(());
+    }
+    limit.rlim_cur = count;
+    limit.rlim_max = limit.rlim_max.max(count);
+    // SAFETY: the pointer is to a live rlimit.
+    let result = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    check(i64::from(result)).map(|_| ())
+}
+
 /// How often the workers of this process's rings ran, and for how many CPU seconds.
 ///
 /// Read from the scheduler statistics of the `iou-wrk` threads, so only threads still alive count;

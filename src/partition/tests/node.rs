@@ -62,6 +62,7 @@ pub(crate) async fn start(
         config: config.clone(),
         found: dir.logs().first().cloned(),
         clean: dir.was_clean(),
+        leader_epoch: LeaderEpoch(epoch),
     };
     let partition = Partition::open(&engine, open).await?;
     partition.lead(LeaderEpoch(epoch)).await?;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use base::{CoreId, Timestamp};
 
 use crate::error::{IoError, IoErrorKind};
+use crate::kernel::durable::Changes;
 use crate::kernel::ring::Ring;
 use crate::kernel::socket::{KernelListener, KernelSocket};
 use crate::{Bytes, Pool, reply};
@@ -25,6 +26,7 @@ pub(crate) struct KernelCore {
     frames: Pool,
     chunks: Pool,
     pub(super) ring: Rc<Ring>,
+    pub(super) changes: Rc<Changes>,
 }
 
 impl KernelCore {
@@ -40,6 +42,7 @@ impl KernelCore {
             frames,
             chunks,
             ring,
+            changes: Rc::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -80,11 +81,20 @@ impl KernelFile {
     }
 
     pub(crate) async fn write_blocks(&self, blocks: Blocks, position: u64) -> Result<(), IoError> {
+        self.write_all(blocks, position, 0).await
+    }
+
+    pub(crate) async fn write_durably(&self, blocks: Blocks, position: u64) -> Result<(), IoError> {
+        self.write_all(blocks, position, libc::RWF_DSYNC).await
+    }
+
+    async fn write_all(&self, blocks: Blocks, position: u64, flags: i32) -> Result<(), IoError> {
         let blocks = Arc::new(blocks);
         let mut written = 0;
         while written < blocks.len() {
             let len = (blocks.len() - written).min(IO_LEN_MAX);
-            let result = self.write_part(&blocks, written, len, position).await;
+            let part = written..written + len;
+            let result = self.write_part(&blocks, part, position, flags).await;
             let Ok(count) = usize::try_from(result) else {
                 return Err(self.failed("write", result));
             };
@@ -97,11 +107,19 @@ impl KernelFile {
         Ok(())
     }
 
-    async fn write_part(&self, blocks: &Arc<Blocks>, from: usize, len: usize, at: u64) -> i32 {
-        assert!(from + len <= blocks.len());
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
+    async fn write_part(
+        &self,
+        blocks: &Arc<Blocks>,
+        part: Range<usize>,
+        at: u64,
+        flags: i32,
+    ) -> i32 {
+        assert!(part.end <= blocks.len());
+        let from = part.start;
+        let len = u32::try_from(part.len()).unwrap_or(u32::MAX);
         let entry = opcode::Write::new(self.descriptor(), blocks.address().wrapping_add(from), len)
             .offset(at + from as u64)
+            .rw_flags(flags)
             .build();
         let keep = Box::new((Arc::clone(blocks), Arc::clone(&self.direct)));
         // SAFETY: the address lies within `blocks`, by the assertion, and the descriptor within

@@ -1,10 +1,10 @@
 //! Directories, small files and locks on the kernel. These are rare, so they run on the helper
-//! thread with the standard library.
+//! thread with the standard library; what has to be durable is in `durable.rs`.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::fcntl::{Flock, FlockArg};
 
@@ -53,10 +53,6 @@ impl KernelCore {
         on_path("remove directory", path, |path| fs::remove_dir_all(path)).await
     }
 
-    pub(crate) async fn sync_dir(&self, path: &Path) -> Result<(), IoError> {
-        on_path("sync directory", path, sync_dir).await
-    }
-
     pub(crate) async fn read_small(&self, path: &Path) -> Result<Vec<u8>, IoError> {
         on_path("read", path, |path| {
             let len = fs::metadata(path)?.len();
@@ -68,11 +64,6 @@ impl KernelCore {
             fs::read(path)
         })
         .await
-    }
-
-    pub(crate) async fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), IoError> {
-        let bytes = bytes.to_vec();
-        on_path("replace", path, move |path| replace(path, &bytes)).await
     }
 
     pub(crate) async fn lock_dir(&self, path: &Path) -> Result<KernelDirLock, IoError> {
@@ -130,25 +121,4 @@ fn list(path: &Path) -> io::Result<Vec<Entry>> {
     }
     entries.sort_unstable();
     Ok(entries)
-}
-
-fn sync_dir(path: &Path) -> io::Result<()> {
-    fs::File::open(path)?.sync_all()
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.map_or_else(|| PathBuf::from("."), Path::to_path_buf);
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    let temporary = PathBuf::from(temporary);
-    let mut file = fs::File::create(&temporary)?;
-    file.write_all(bytes)?;
-    // The content before the name: a crash in between leaves the old file in place.
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&temporary, path)?;
-    sync_dir(&parent)
 }

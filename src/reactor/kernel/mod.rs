@@ -4,6 +4,7 @@
 
 pub(crate) mod core;
 pub(crate) mod doctor;
+pub(crate) mod durable;
 pub(crate) mod file;
 pub(crate) mod files;
 pub(crate) mod ring;

@@ -312,6 +312,27 @@ impl SimCore {
         self.sync_dir(path.parent().unwrap_or(Path::new("/"))).await
     }
 
+    pub(crate) async fn make_dir(
+        &self,
+        prepared: &Path,
+        path: &Path,
+        files: &[(&str, &[u8])],
+    ) -> Result<(), IoError> {
+        self.create_dir_all(prepared).await?;
+        for (name, bytes) in files {
+            let file = prepared.join(name);
+            let operation = Operation::WriteSmall {
+                path: file.clone(),
+                bytes: Rc::from(*bytes),
+            };
+            let outcome = self.path_operation("make directory", &file, operation);
+            self.opened(&file, &outcome.await?, true).flush().await?;
+        }
+        self.sync_dir(prepared).await?;
+        self.rename(prepared, path).await?;
+        self.sync_dir(path.parent().unwrap_or(Path::new("/"))).await
+    }
+
     pub(crate) async fn lock_dir(&self, path: &Path) -> Result<SimDirLock, IoError> {
         let locked = self
             .universe()

@@ -11,6 +11,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use base::Random;
@@ -189,6 +190,91 @@ fn small_files_are_replaced_whole_and_directories_locked_once() {
         }
     };
     run(&OPTIONS, body).unwrap();
+}
+
+/// The story: thousands of partitions are made by one request. Their directories share their
+/// flushes, and still each of them is there or has failed for itself.
+#[test]
+fn many_changes_share_flushes_and_fail_alone() {
+    const COUNT: usize = 300;
+    let directory = directory("changes");
+    let body = move |core: Core| {
+        let directory = directory.clone();
+        async move {
+            let (finished, mut ends) = mailbox();
+            for index in 0..COUNT {
+                let (core, finished) = (core.clone(), finished.clone());
+                // One in ten asks for a place that does not exist.
+                let place = match index % 10 {
+                    3 => directory.join("nowhere"),
+                    _ => directory.clone(),
+                };
+                let path = place.join(index.to_string());
+                let prepared = place.join(format!("{index}-delete"));
+                core.clone().spawn(async move {
+                    let content = index.to_string();
+                    let files: [(&str, &[u8]); 2] = [("name", content.as_bytes()), ("empty", &[])];
+                    let made = core.make_dir(&prepared, &path, &files).await;
+                    let replaced = core.replace(&path.join("name"), b"replaced").await;
+                    let name = path.join("name");
+                    let again = core.replace(&name, b"again");
+                    let later = core.replace(&name, b"later");
+                    let (again, later) = both(again, later).await;
+                    let synced = core.sync_dir(&path).await;
+                    let kinds = [made, replaced, again, later, synced];
+                    let kinds = kinds.map(|done| done.err().map(|error| error.kind));
+                    finished.send((index, kinds)).unwrap();
+                });
+            }
+            for _ in 0..COUNT {
+                let (index, kinds) = ends.recv().await.unwrap();
+                if index % 10 == 3 {
+                    assert_eq!(kinds, [Some(IoErrorKind::NotFound); 5]);
+                    continue;
+                }
+                assert_eq!(kinds, [None; 5], "{index}");
+                let path = directory.join(index.to_string());
+                assert_eq!(core.read_small(&path.join("empty")).await.unwrap(), b"");
+                assert_eq!(core.read_small(&path.join("name")).await.unwrap(), b"later");
+                assert_eq!(core.list(&path).await.unwrap().len(), 2);
+            }
+            let all = core.list(&directory).await.unwrap();
+            assert_eq!(all.len(), COUNT - COUNT / 10, "nothing prepared is left");
+            // A place that is taken stays as it is, and what was prepared goes.
+            let (prepared, path) = (directory.join("again-delete"), directory.join("0"));
+            let taken = core.make_dir(&prepared, &path, &[("name", b"other")]).await;
+            assert!(taken.is_err());
+            assert_eq!(core.read_small(&path.join("name")).await.unwrap(), b"later");
+            assert_eq!(core.list(&directory).await.unwrap().len(), all.len());
+        }
+    };
+    run(&OPTIONS, body).unwrap();
+}
+
+/// Both results, the first future being asked first.
+async fn both<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
+    let (mut a, mut b) = (Box::pin(a), Box::pin(b));
+    let (mut from_a, mut from_b) = (None, None);
+    std::future::poll_fn(move |context| {
+        if from_a.is_none()
+            && let Poll::Ready(value) = a.as_mut().poll(context)
+        {
+            from_a = Some(value);
+        }
+        if from_b.is_none()
+            && let Poll::Ready(value) = b.as_mut().poll(context)
+        {
+            from_b = Some(value);
+        }
+        match (from_a.take(), from_b.take()) {
+            (Some(a), Some(b)) => Poll::Ready((a, b)),
+            (a, b) => {
+                (from_a, from_b) = (a, b);
+                Poll::Pending
+            }
+        }
+    })
+    .await
 }
 
 /// A core that ends while its helper thread is at work must not leave that thread with nobody to

@@ -4,6 +4,7 @@ mod aborted;
 mod bit_rot;
 mod compaction;
 mod crashes;
+mod creation;
 mod damage;
 mod faults;
 mod full_disk;

@@ -147,7 +147,7 @@ pub(crate) async fn open_at(
     let mut seen = Seen::default();
     let (log, report) = match dir.logs() {
         [] => {
-            let log = Log::create(&engine, partition(), Uuid(77), config).await?;
+            let log = Log::create(&engine, partition(), Uuid(77), config, None).await?;
             (log, RecoveryReport::default())
         }
         [found] => {

@@ -227,6 +227,11 @@ fn a_removed_log_leaves_nothing() {
         model.batches.push(batch);
         opened.log.remove().await.unwrap();
         assert!(opened.log.wait_durable(Offset(1_000)).await.is_err());
+        // Its name is gone at once, its files soon.
+        let is_its_name = |entry: &reactor::Entry| entry.name == opened.log.partition().to_string();
+        let entries = core.list(opened.dir.path()).await.unwrap();
+        assert!(!entries.iter().any(is_its_name));
+        core.sleep(Duration::from_secs(1)).await;
         let entries = core.list(opened.dir.path()).await.unwrap();
         entries.into_iter().filter(|entry| entry.is_dir).count()
     });

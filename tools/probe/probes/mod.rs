@@ -6,8 +6,10 @@ mod durable;
 mod executor;
 mod extend;
 mod mailbox;
+mod names;
 mod receive;
 mod send;
+mod trickle;
 mod wake;
 
 use std::io;
@@ -56,6 +58,16 @@ pub(crate) const ALL: &[Probe] = &[
         name: "durable-many",
         question: "many files: do concurrent flushes share, and who should wait?",
         run: durable::many_files,
+    },
+    Probe {
+        name: "names",
+        question: "many new directories with small files: flush each, or the file system once?",
+        run: names::run,
+    },
+    Probe {
+        name: "trickle",
+        question: "a block for each of many files: flush each, all together, or a shared journal?",
+        run: trickle::run,
     },
     Probe {
         name: "executor",
