@@ -2,7 +2,7 @@
 # Other people's clients against the node; README.md beside this file says what each proves.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-for part in lib kcat cli java rdkafka segments clients legacy tools; do
+for part in lib kcat cli java rdkafka segments compaction clients legacy tools; do
   # shellcheck source=/dev/null
   . "$here/$part.sh"
 done
@@ -10,7 +10,9 @@ done
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/forebay-compat-XXXXXX")
 NODE="" DATA=""
 finish() {
+  local process
   [[ -z $NODE ]] || { kill -KILL "$NODE" 2>/dev/null || true; wait "$NODE" 2>/dev/null || true; }
+  for process in "${compaction_process[@]}"; do kill -KILL "$process" 2>/dev/null || true; done
   if [[ -n ${KEEP:-} ]] || (( failed > 0 )); then say "kept: $WORK"; else rm -rf "$WORK"; fi
 }
 trap finish EXIT
@@ -79,6 +81,9 @@ if [[ -n $NODE ]]; then
   stop_node
   if java_available; then segments_all; fi
 fi
+
+say "compaction"
+if compaction_available; then compaction_all; fi
 
 say "groups"
 clients_all
