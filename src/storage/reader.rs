@@ -384,10 +384,11 @@ impl Log {
         }
         let mut next = segment;
         while let Some(segment) = next {
+            let behind = segment.next_offset.get();
             if let Some(found) = self.locate_in(&segment, offset).await? {
                 return Ok(Some(found));
             }
-            next = self.shared.state.borrow().segment_after(segment.base);
+            next = self.shared.state.borrow().segment_ending_behind(behind);
         }
         Ok(None)
     }

@@ -135,13 +135,16 @@ impl LogState {
         Some(Rc::clone(segment))
     }
 
-    /// The segment behind the one that begins at `base`.
-    pub(crate) fn segment_after(&self, base: Offset) -> Option<Rc<Segment>> {
-        let behind = (std::ops::Bound::Excluded(base), std::ops::Bound::Unbounded);
-        self.segments
-            .range(behind)
-            .next()
-            .map(|(_, segment)| Rc::clone(segment))
+    /// The first segment that ends behind `offset`: where to go on for whoever has seen all below.
+    /// Not simply the one behind the last that was looked at: compaction may have put one file in
+    /// the place of several meanwhile, under the name of the first.
+    pub(crate) fn segment_ending_behind(&self, offset: Offset) -> Option<Rc<Segment>> {
+        let holder = self.segment_for(offset);
+        let holder = holder.filter(|segment| segment.next_offset.get() > offset);
+        holder.or_else(|| {
+            let mut behind = self.segments.range(offset.plus(1)..);
+            behind.next().map(|(_, segment)| Rc::clone(segment))
+        })
     }
 
     /// Remembers where a sequential reader will go on.

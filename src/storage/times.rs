@@ -24,13 +24,12 @@ impl Log {
         bound: Offset,
         scratch: &mut Scratch,
     ) -> Result<Option<TimestampOffset>, StorageError> {
-        for segment in self.segments() {
+        let mut seen = self.log_start();
+        while let Some(segment) = self.segment_behind(seen) {
             if segment.base >= bound {
                 return Ok(None);
             }
-            if segment.retired.get() {
-                continue;
-            }
+            seen = segment.next_offset.get();
             self.ensure_indexes(&segment).await?;
             let (max, floor) = {
                 let indexes = segment.indexes.borrow();
@@ -101,13 +100,12 @@ impl Log {
         scratch: &mut Scratch,
     ) -> Result<Option<TimestampOffset>, StorageError> {
         let mut best: Option<(Timestamp, Rc<Segment>, Offset)> = None;
-        for segment in self.segments() {
+        let mut seen = self.log_start();
+        while let Some(segment) = self.segment_behind(seen) {
             if segment.base >= bound {
                 break;
             }
-            if segment.retired.get() {
-                continue;
-            }
+            seen = segment.next_offset.get();
             self.ensure_indexes(&segment).await?;
             let max = {
                 let indexes = segment.indexes.borrow();
@@ -170,6 +168,11 @@ impl Log {
             }
         }
         Ok(best)
+    }
+
+    /// The next segment for whoever has seen all below `seen`, whatever became of the others.
+    fn segment_behind(&self, seen: Offset) -> Option<Rc<Segment>> {
+        self.shared.state.borrow().segment_ending_behind(seen)
     }
 
     /// The segments, oldest first.
