@@ -29,6 +29,9 @@ pub enum PlantedBug {
     /// Compaction takes the last record of a key for an earlier one.
     #[cfg(feature = "planted")]
     DropNewest,
+    /// What compaction had to leave out counts as compacted.
+    #[cfg(feature = "planted")]
+    ForgetLeftOut,
     /// A sealed segment's true size is not made durable.
     #[cfg(feature = "planted")]
     SealWithoutFlush,

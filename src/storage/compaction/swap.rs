@@ -46,9 +46,11 @@ impl Run<'_> {
         };
         let log = self.log;
         let _alone = log.structure_gate().enter().await;
-        if self.check_going_on().is_err() || !log.has_all(group) {
-            // Retention took what was to be replaced, or the log is going away.
+        let is_whole = log.has_all(group);
+        if self.check_going_on().is_err() || !is_whole {
+            // Retention took some of what was to be replaced, or the log is going away.
             drop(log.engine().core().remove_file(&cleaned.path).await);
+            self.left_out |= !is_whole;
             return self.check_going_on();
         }
         let (base, end) = (first.base, last.next_offset.get());
