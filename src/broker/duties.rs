@@ -198,6 +198,8 @@ impl Broker {
         let begun = self.core().now();
         let report = match partition.compact(need, limits).await {
             Ok(report) => report,
+            // It ends, or begins to move to another directory.
+            Err(StorageError::Closed) => return false,
             Err(error) => {
                 tell_uncompacted(partition, &error);
                 return false;

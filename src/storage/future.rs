@@ -4,8 +4,8 @@
 //! slice at a time while the log goes on, finished while the log is held, renamed. From then on
 //! both directories have the whole log, and whoever keeps the book says which one counts.
 //!
-//! Invariants: what is copied is durable in the log; the copy has the log's bytes and offsets; it
-//! is never read; a copy that is not finished is removed at the next start.
+//! Invariants: what is copied is durable in the log; the log is not compacted meanwhile; the copy
+//! has the log's bytes and offsets; it is never read; a copy that is not finished is removed at the next start.
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -22,6 +22,7 @@ use crate::gate::GateGuard;
 use crate::layout;
 use crate::log::{BatchShape, Log, Stamp};
 use crate::options::FlushPolicy;
+use crate::planted::planted;
 use crate::reader::ReadRequest;
 use crate::roll::create_segment;
 use crate::standing::Standing;
@@ -30,9 +31,31 @@ use crate::standing::Standing;
 /// counted from its first with 32 bits.
 const HOLE_MAX: i64 = 1 << 30;
 
+/// Keeps a log from being compacted while it is copied. A copy that has an old value from before
+/// and lacks the tombstone from after would bring a deleted key back (Kafka pauses its cleaner,
+/// too).
+struct Uncompacted(Log);
+
+impl Uncompacted {
+    fn new(log: &Log) -> Self {
+        let copies = &log.shared.copies;
+        copies.set(copies.get() + 1);
+        Self(log.clone())
+    }
+}
+
+impl Drop for Uncompacted {
+    fn drop(&mut self) {
+        let copies = &self.0.shared.copies;
+        assert!(copies.get() > 0, "each copy ends once");
+        copies.set(copies.get() - 1);
+    }
+}
+
 /// A log and its copy under way.
 pub struct FutureLog {
     source: Log,
+    _uncompacted: Uncompacted,
     log: Log,
     /// The next offset to copy.
     position: Offset,
@@ -49,6 +72,11 @@ pub struct HeldLog {
 }
 
 impl Log {
+    pub(crate) fn is_being_copied(&self) -> bool {
+        let planted = planted!(self.engine().planted(), CompactWhileCopied);
+        self.shared.copies.get() > 0 && !planted
+    }
+
     /// The name of a future copy is as long as this allows (Kafka refuses longer ones).
     #[must_use]
     pub fn may_have_future(&self) -> bool {
@@ -93,14 +121,16 @@ impl FutureLog {
         source: &Log,
         topic_id: Uuid,
     ) -> Result<Self, StorageError> {
+        let uncompacted = Uncompacted::new(source);
         let tag = u128::from(engine.core().entropy()) << 64 | u128::from(engine.core().entropy());
         let dir = engine
             .dir()
             .join(layout::future_dir_name(source.partition(), tag));
         let start = source.log_start();
-        // The batch that holds the start may begin before it.
+        // The batch that holds the start may begin before it. Where compaction left nothing there,
+        // the copy starts where the log does all the same.
         let first = source.locate(start).await?;
-        let base = first.map_or(start, |first| first.header.base_offset);
+        let base = first.map_or(start, |first| first.header.base_offset.min(start));
         let cleaned = source.standing().cleaned;
         let mut config = source.shared.state.borrow().config;
         config.flush = FlushPolicy::Later {
@@ -111,6 +141,7 @@ impl FutureLog {
         let log = create_at(engine, (name, dir), topic_id, (config, base), Vec::new()).await?;
         Ok(Self {
             source: source.clone(),
+            _uncompacted: uncompacted,
             log,
             position: base,
             aborted_to: base,
@@ -330,7 +361,9 @@ impl FutureLog {
             }
         }
         core.rename(&self.log.dir(), &place).await?;
-        core.sync_dir(engine.dir()).await?;
+        if !planted!(engine.planted(), MoveWithoutSync) {
+            core.sync_dir(engine.dir()).await?;
+        }
         Ok(())
     }
 

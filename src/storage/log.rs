@@ -47,6 +47,8 @@ pub(crate) struct LogShared {
     lane: Lane,
     /// True once the log is being closed, so that long background work gives up.
     pub(crate) closing: Cell<bool>,
+    /// How many copies of it grow in other directories: it is not compacted meanwhile.
+    pub(crate) copies: Cell<u32>,
     /// Notified when a background task has changed a file's size.
     pub(crate) grown: Signal,
     listener: RefCell<Option<Weak<dyn LogListener>>>,
@@ -135,6 +137,7 @@ impl Log {
                 structure: Gate::default(),
                 lane: Lane::default(),
                 closing: Cell::new(false),
+                copies: Cell::new(0),
                 grown: Signal::new(),
                 listener: RefCell::new(None),
             }),

@@ -32,6 +32,12 @@ pub enum PlantedBug {
     /// What compaction had to leave out counts as compacted.
     #[cfg(feature = "planted")]
     ForgetLeftOut,
+    /// A log is compacted while it is copied to another directory.
+    #[cfg(feature = "planted")]
+    CompactWhileCopied,
+    /// A log's copy takes its name in another directory without that being durable.
+    #[cfg(feature = "planted")]
+    MoveWithoutSync,
     /// A sealed segment's true size is not made durable.
     #[cfg(feature = "planted")]
     SealWithoutFlush,

@@ -33,6 +33,9 @@ impl Log {
         rules: &CompactionRules,
     ) -> Result<Option<CompactionNeed>, StorageError> {
         self.check_open()?;
+        if self.is_being_copied() {
+            return Ok(None);
+        }
         let segments = self.segments();
         let first_dirty = self.first_dirty();
         let (mut end, mut clean, mut dirty) = (first_dirty, 0, 0);

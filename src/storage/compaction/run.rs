@@ -101,10 +101,11 @@ pub(crate) struct Run<'a> {
 }
 
 impl Log {
-    /// Compacts what `need` says. Others append and read meanwhile; when the log is closed, the
-    /// run ends early.
+    /// Compacts what `need` says. Others append and read meanwhile; when the log is closed, or a
+    /// copy of it begins in another directory, the run ends early.
     ///
     /// # Errors
+    /// `Closed` when it ended early.
     /// `Corrupt` where a batch cannot be read: nothing of its segments was touched. Otherwise as
     /// the device answers.
     pub async fn compact(
@@ -182,10 +183,10 @@ impl Run<'_> {
     }
 
     /// # Errors
-    /// When the log is being closed.
+    /// When the log is being closed or copied to another directory.
     pub(crate) fn check_going_on(&self) -> Result<(), StorageError> {
         self.log.check_open()?;
-        if self.log.shared.closing.get() {
+        if self.log.shared.closing.get() || self.log.is_being_copied() {
             return Err(StorageError::Closed);
         }
         Ok(())

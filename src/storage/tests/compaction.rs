@@ -3,18 +3,19 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use base::{Offset, ProducerEpoch, ProducerId, Random, Timestamp};
+use base::{NodeId, Offset, ProducerEpoch, ProducerId, Random, Timestamp, Uuid};
 use batch::{BatchBuilder, BatchOptions, Batches, Codec, Compression, Scratch, records};
 use reactor::sim::{Faults, Node, NodeOptions, World};
 
-use super::model::{EPOCH, ModelBatch, Opened, append, open, read_all};
+use super::model::{EPOCH, ModelBatch, Opened, Seen, append, open, read_all};
 use super::seeds;
 use crate::{
-    CompactionLimits, CompactionNeed, CompactionReport, CompactionRules, LastOfProducer, Log,
-    LogConfig, Planted, RetentionLimits, StorageError,
+    CompactionLimits, CompactionNeed, CompactionReport, CompactionRules, DataDir, Engine,
+    FutureLog, LastOfProducer, Log, LogConfig, OpenLog, Planted, RetentionLimits, StorageError,
 };
 
 /// A record as it was appended.
@@ -295,6 +296,66 @@ fn tombstones_go_when_their_time_is_over() {
             assert_eq!(deleted > 0, now < 1_010_000, "at {now}");
             tombstones.push(report.end.0);
         }
+    });
+    assert!(done.is_some());
+}
+
+/// The story: the first records of a log were replaced long ago. It moves to another directory: its
+/// start stays where it was, or whoever reads from there would be sent to the end. Meanwhile it is
+/// not compacted, or the copy could have an old value and lack the tombstone.
+#[test]
+fn a_compacted_log_that_moves_keeps_its_start() {
+    let (world, node) = world(9);
+    let done = world.run_process(node, Duration::from_secs(3600), |core| async move {
+        let mut random = Random::new(9);
+        let opened = open(&core, config(), Planted::default()).await.unwrap();
+        let log = &opened.log;
+        let mut model = Keyed::default();
+        for _ in 0..2 {
+            for _ in 0..60 {
+                let (sent, after) = model.random_batch(&mut random, 1, 1_000);
+                append(log, &sent, &shape(&model, &after)).await.unwrap();
+                model = after;
+            }
+            log.flush().await.unwrap();
+            core.sleep(Duration::from_millis(100)).await;
+            if log.standing().cleaned == Offset(0) {
+                let rules = rules(&model, 1_000_000, &mut random);
+                compact(log, &rules).await.unwrap().unwrap();
+            }
+        }
+        let mut rules = rules(&model, 1_000_000, &mut random);
+        rules.bound = log.durable_end();
+        let found = survivors(log).await.unwrap();
+        assert!(*found.keys().next().unwrap() > 0 && log.log_start() == Offset(0));
+        let need = log.compaction_need(&rules).await.unwrap();
+        assert!(need.is_some());
+
+        let dir = DataDir::open(&core, Path::new("/disks/two"), NodeId(1), "a-cluster").await;
+        let dir = dir.unwrap();
+        let to = Engine::start(&core, dir.path(), Planted::default());
+        let mut future = FutureLog::begin(&to, log, Uuid(77)).await.unwrap();
+        while future.copy(10_000).await.unwrap() > 0 {}
+        assert_eq!(log.compaction_need(&rules).await.unwrap(), None);
+        assert_eq!(
+            log.compact(&rules, &need.unwrap()).await,
+            Err(StorageError::Closed)
+        );
+        let held = log.hold().await.unwrap();
+        let moved = future.finish(&held, "0\n0\n", b"").await.unwrap();
+        assert_eq!(moved.log_start, Offset(0));
+        drop(held);
+        assert_eq!(log.compaction_need(&rules).await.unwrap(), need);
+        let open = OpenLog {
+            partition: moved.partition.clone(),
+            config: config(),
+            recovery_point: moved.recovery_point,
+            log_start: moved.log_start,
+            clean: true,
+        };
+        let (copy, _) = Log::open(&to, &open, &mut Seen::default()).await.unwrap();
+        assert_eq!(copy.log_start(), Offset(0));
+        assert_eq!(survivors(&copy).await.unwrap(), found);
     });
     assert!(done.is_some());
 }
