@@ -183,7 +183,7 @@ async fn fill(engine: &Engine) -> Log {
         topic: "bench".to_owned(),
         partition: PartitionIndex(0),
     };
-    let log = Log::create(engine, partition, Uuid(1), config())
+    let log = Log::create(engine, partition, Uuid(1), config(), None)
         .await
         .expect("it is new");
     let batch = batches::batch(Codec::None, VALUE_BYTES, RECORDS as usize);

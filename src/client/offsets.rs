@@ -94,7 +94,6 @@ impl Client {
             }],
             timeout_ms: i32::try_from(self.options().request_timeout.as_millis())
                 .unwrap_or(i32::MAX),
-            ..ListOffsetsRequest::default()
         };
         let allowed = self.options().request_timeout + Duration::from_secs(1);
         let answer = connection.call(&request, allowed).await?;
