@@ -82,7 +82,7 @@ async fn run(core: &Core, folder: &Path, load: (u64, u64, FlushPolicy)) -> Durat
         flush,
         ..LogConfig::default()
     };
-    let log = Log::create(&engine, partition, Uuid(1), config)
+    let log = Log::create(&engine, partition, Uuid(1), config, None)
         .await
         .expect("it is new");
     let batch = batches::batch(Codec::None, VALUE_BYTES, RECORDS as usize);
