@@ -29,6 +29,12 @@ pub enum PlantedBug {
     /// Compaction takes the last record of a key for an earlier one.
     #[cfg(feature = "planted")]
     DropNewest,
+    /// Compaction takes a key that the dirty part does not have for one that is replaced there.
+    #[cfg(feature = "planted")]
+    DropUnknown,
+    /// Compaction takes tombstones away at once.
+    #[cfg(feature = "planted")]
+    DropTombstones,
     /// What compaction had to leave out counts as compacted.
     #[cfg(feature = "planted")]
     ForgetLeftOut,
@@ -38,6 +44,9 @@ pub enum PlantedBug {
     /// A log's copy takes its name in another directory without that being durable.
     #[cfg(feature = "planted")]
     MoveWithoutSync,
+    /// A rolled segment's time index does not say when its last records are from.
+    #[cfg(feature = "planted")]
+    RollWithoutTime,
     /// A sealed segment's true size is not made durable.
     #[cfg(feature = "planted")]
     SealWithoutFlush,

@@ -52,7 +52,9 @@ impl Log {
             old
         };
         if let Some(indexes) = old.indexes.borrow_mut().as_mut() {
-            indexes.note_time();
+            if !planted!(self.engine().planted(), RollWithoutTime) {
+                indexes.note_time();
+            }
             indexes.shrink();
         }
         self.handle_roll(base);

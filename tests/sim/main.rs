@@ -2,7 +2,8 @@
 //!
 //! `partition` runs one partition on one core, which is quick, so it gets the most seeds; `broker`
 //! runs whole nodes with clients over a network. Both tell a `history` what was promised and hold
-//! it against what is there after every crash. `planted` proves that they would notice.
+//! it against what is there after every crash. `duties` runs a partition that lets go of records,
+//! and tells a `ledger`, which knows what may be gone. `planted` proves that they would notice.
 //!
 //! `make sim N=5000` runs more seeds, `make sim SEED=17 ARGS=name` one again.
 
@@ -16,7 +17,10 @@
 
 mod batches;
 mod broker;
+mod duties;
 mod history;
+mod keyed;
+mod ledger;
 mod log_dirs;
 mod node;
 mod partition;

@@ -26,18 +26,18 @@ use crate::seeds::{each_seed, narrate};
 const DIR: &str = "/var/lib/forebay";
 const PRODUCERS: u32 = 3;
 /// Brokers remember this many batches of a producer.
-const IN_FLIGHT_MAX: usize = 5;
+pub(crate) const IN_FLIGHT_MAX: usize = 5;
 /// More than any run writes.
-const DISK_BYTES: u64 = 4 << 30;
+pub(crate) const DISK_BYTES: u64 = 4 << 30;
 /// Longer than a recovery takes on a machine without faults.
-const CALM: Duration = Duration::from_secs(120);
+pub(crate) const CALM: Duration = Duration::from_secs(120);
 
 /// A batch that was sent and not acknowledged.
 #[derive(Clone)]
-struct Pending {
-    place: u32,
-    count: u32,
-    bytes: Bytes,
+pub(crate) struct Pending {
+    pub(crate) place: u32,
+    pub(crate) count: u32,
+    pub(crate) bytes: Bytes,
 }
 
 /// What a producer remembers; it lives outside of the node and survives it.
@@ -177,17 +177,17 @@ async fn check(partition: &Partition, outside: &Outside) -> Result<(), StorageEr
     Ok(())
 }
 
-type Outcome = Result<AppendOutcome, partition::AppendError>;
+pub(crate) type Outcome = Result<AppendOutcome, partition::AppendError>;
 
 /// A batch on its way into the partition.
-struct UnderWay {
-    pending: Pending,
-    append: Pin<Box<dyn Future<Output = Outcome>>>,
-    outcome: Option<Outcome>,
+pub(crate) struct UnderWay {
+    pub(crate) pending: Pending,
+    pub(crate) append: Pin<Box<dyn Future<Output = Outcome>>>,
+    pub(crate) outcome: Option<Outcome>,
 }
 
 /// Waits for the outcome of the oldest. All are polled in order, as a connection begins them.
-async fn oldest(window: &mut VecDeque<UnderWay>) -> (Pending, Outcome) {
+pub(crate) async fn oldest(window: &mut VecDeque<UnderWay>) -> (Pending, Outcome) {
     std::future::poll_fn(|context| {
         for one in window.iter_mut().filter(|one| one.outcome.is_none()) {
             if let Poll::Ready(outcome) = one.append.as_mut().poll(context) {
@@ -363,7 +363,7 @@ async fn live(core: Core, outside: Rc<Outside>) -> Result<(), StorageError> {
 }
 
 /// True when the disk failed, which some runs make it do; anything else is a mistake.
-fn is_disk_fault(error: &StorageError) -> bool {
+pub(crate) fn is_disk_fault(error: &StorageError) -> bool {
     match error {
         StorageError::Io(error) => {
             matches!(error.kind, IoErrorKind::Device | IoErrorKind::NoSpace)

@@ -3,7 +3,7 @@
 use storage::{Planted, PlantedBug};
 
 use crate::seeds::first_failure;
-use crate::{broker, partition};
+use crate::{broker, duties, partition};
 
 const SEEDS_MAX: u64 = 1_000;
 
@@ -37,6 +37,31 @@ fn planted_bugs_are_caught() {
     for bug in bugs {
         expect_caught(&format!("{bug:?}"), |seed| {
             partition::run(seed, Planted(Some(bug)));
+        });
+    }
+}
+
+/// The story: somebody plants a bug into the cleaner, the roll, retention or the move to another
+/// directory.
+#[test]
+fn planted_bugs_are_caught_in_the_duties() {
+    let bugs = [
+        PlantedBug::SwapWithoutFlush,
+        PlantedBug::SwapWithoutMark,
+        PlantedBug::DropNewest,
+        PlantedBug::DropUnknown,
+        PlantedBug::DropTombstones,
+        PlantedBug::ForgetLeftOut,
+        PlantedBug::CompactWhileCopied,
+        PlantedBug::SkipDirectorySync,
+        PlantedBug::SealWithoutFlush,
+        PlantedBug::RollWithoutTime,
+        PlantedBug::ForgetLogStart,
+        PlantedBug::MoveWithoutSync,
+    ];
+    for bug in bugs {
+        expect_caught(&format!("{bug:?} in the duties"), |seed| {
+            duties::run(seed, Planted(Some(bug)));
         });
     }
 }

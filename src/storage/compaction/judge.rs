@@ -140,9 +140,9 @@ fn stays(keys: &KeyMap, record: &Record<'_>, is_due: bool, planted: Planted) -> 
         return false;
     };
     let is_last = match keys.get(key) {
-        None => true,
+        None => !planted!(planted, DropUnknown),
         Some(last) if planted!(planted, DropNewest) => record.offset > last,
         Some(last) => record.offset >= last,
     };
-    is_last && (record.value.is_some() || !is_due)
+    is_last && (record.value.is_some() || !(is_due || planted!(planted, DropTombstones)))
 }
