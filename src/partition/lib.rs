@@ -22,6 +22,7 @@ mod moving;
 mod offsets;
 mod open;
 mod partition;
+mod planted;
 mod producers;
 mod retention;
 mod transactions;

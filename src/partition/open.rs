@@ -10,6 +10,7 @@ use storage::{
 };
 
 use crate::partition::{Partition, log_config};
+use crate::planted;
 use crate::transactions::aborted;
 
 /// Producers tracked per partition; past it the one unused longest is forgotten.
@@ -89,6 +90,7 @@ impl Partition {
     /// When its files are damaged below what was known to be durable, or the device refuses.
     pub async fn open(engine: &Engine, open: OpenPartition) -> Result<Self, StorageError> {
         let config = log_config(&open.config);
+        let bug = planted::of_replica(engine.planted());
         let Some(found) = open.found else {
             let mut epochs = LeaderEpochs::new();
             if open.leader_epoch >= LeaderEpoch(0) {
@@ -97,13 +99,14 @@ impl Partition {
             let text = epochs.latest().map(|_| epochs.encode());
             let log = Log::create(engine, open.name, open.topic_id, config, text.as_deref());
             let log = log.await?;
-            let replica = Replica::new(ReplicaStart {
+            let start = ReplicaStart {
                 log_start: Offset(0),
                 log_end: Offset(0),
                 high_watermark: Offset(0),
                 epochs,
                 producers: ProducerStates::new(PRODUCERS_MAX),
-            });
+            };
+            let replica = Replica::with_bug(start, bug);
             return Ok(Self::new(engine.core(), log, replica, open.config));
         };
         let mut visitor = Visitor {
@@ -126,14 +129,15 @@ impl Partition {
             log.note_aborted(aborted);
         }
         let epochs = read_epochs(&log, visitor.epochs).await?;
-        let replica = Replica::new(ReplicaStart {
+        let start = ReplicaStart {
             log_start: log.log_start(),
             log_end: log.log_end(),
             // Alone in sync, everything that recovery kept is agreed upon.
             high_watermark: log.log_end(),
             epochs,
             producers: visitor.producers,
-        });
+        };
+        let replica = Replica::with_bug(start, bug);
         Ok(Self::new(engine.core(), log, replica, open.config))
     }
 }

@@ -14,6 +14,7 @@
 //! Start reading at `replica.rs`, then `producers.rs` and `epochs.rs`.
 
 mod epochs;
+mod planted;
 mod producer;
 mod producers;
 mod replica;
@@ -25,6 +26,9 @@ mod verification;
 mod tests;
 
 pub use epochs::{EpochEnd, EpochEntry, EpochsError, LeaderEpochs};
+pub use planted::Planted;
+#[cfg(feature = "planted")]
+pub use planted::PlantedBug;
 pub use producer::{AppendedBatch, Producer, ProducerError};
 pub use producers::{Marker, ProducerStates, Verdict};
 pub use replica::{Admission, AppendError, Effects, Replica, ReplicaStart, Role};

@@ -153,6 +153,14 @@ impl ProducerStates {
         );
     }
 
+    /// Forgets all but the newest `count` batches of a producer, for a planted bug.
+    pub(crate) fn forget_batches(&mut self, id: ProducerId, count: usize) {
+        if let Some(producer) = self.producers.get_mut(&id) {
+            let old = producer.batches.len().saturating_sub(count);
+            producer.batches.drain(..old);
+        }
+    }
+
     /// Judges a marker. Under `transaction.version` 2 the coordinator raises the epoch with every
     /// marker (KIP-890), so that an old epoch is a late one, unless it repeats the marker that
     /// ended the transaction (KAFKA-19999).

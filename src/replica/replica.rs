@@ -8,6 +8,7 @@
 //! acknowledged only when the high watermark has passed it.
 
 use crate::epochs::LeaderEpochs;
+use crate::planted::{Planted, planted};
 use crate::producer::{AppendedBatch, ProducerError};
 use crate::producers::{Marker, ProducerStates, Verdict};
 use crate::transactions::CompletedTransaction;
@@ -94,6 +95,7 @@ pub struct Replica {
     epochs: LeaderEpochs,
     producers: ProducerStates,
     verifications: Verifications,
+    planted: Planted,
 }
 
 impl Replica {
@@ -103,6 +105,15 @@ impl Replica {
     /// When the log ends before it starts.
     #[must_use]
     pub fn new(start: ReplicaStart) -> Self {
+        Self::with_bug(start, Planted::default())
+    }
+
+    /// As [`Replica::new`], with a bug for the simulation to find.
+    ///
+    /// # Panics
+    /// When the log ends before it starts.
+    #[must_use]
+    pub fn with_bug(start: ReplicaStart, planted: Planted) -> Self {
         assert!(
             start.log_start >= Offset(0),
             "a log's offsets begin at zero"
@@ -122,6 +133,7 @@ impl Replica {
             epochs: start.epochs,
             verifications: Verifications::new(start.producers.producers_max),
             producers: start.producers,
+            planted,
         };
         replica.producers.handle_high_watermark(high_watermark);
         replica.last_stable_offset = replica.stable_end();
@@ -215,6 +227,9 @@ impl Replica {
             let timestamp = batch.max_timestamp;
             self.producers
                 .append(producer, offsets, timestamp, batch.is_transactional);
+            if planted!(self.planted, WindowOfFour) {
+                self.producers.forget_batches(producer.id, 4);
+            }
             if batch.is_transactional {
                 self.verifications.end(producer.id);
             }
@@ -412,8 +427,9 @@ impl Replica {
     fn stable_end(&self) -> Offset {
         let transactions = self.producers.transactions();
         let unstable = transactions.first_unstable_offset(self.high_watermark);
+        let too_far = i64::from(planted!(self.planted, StableTooFar));
         unstable
-            .unwrap_or(self.high_watermark)
+            .map_or(self.high_watermark, |unstable| unstable.plus(too_far))
             .clamp(self.log_start, self.high_watermark)
     }
 

@@ -53,6 +53,19 @@ pub enum PlantedBug {
     /// A sealed segment is sent without anybody having looked at it.
     #[cfg(feature = "planted")]
     ServeUnverified,
+    /// Compaction drops a transaction's marker while records of it are there.
+    #[cfg(feature = "planted")]
+    DropMarkers,
+    /// Readers of committed records see one offset too far. Like those below this is no bug of the
+    /// log: it travels here to the room that has it.
+    #[cfg(feature = "planted")]
+    StableTooFar,
+    /// A partition remembers four batches of a producer, which may have five under way.
+    #[cfg(feature = "planted")]
+    WindowOfFour,
+    /// An EndTxn that comes late ends the transaction that is open now.
+    #[cfg(feature = "planted")]
+    LateEndAccepted,
 }
 
 /// Which bug is switched on, if any.

@@ -7,8 +7,10 @@ use std::time::Duration;
 use base::ProducerId;
 use batch::Compression;
 use config::Settings;
+#[cfg(feature = "planted")]
+use coordinator::transaction::PlantedBug;
 use coordinator::transaction::{
-    Answer, Ask, Markers, Step, TransactionReplayError, Transactions, TransactionsConfig,
+    Answer, Ask, Markers, Planted, Step, TransactionReplayError, Transactions, TransactionsConfig,
 };
 use coordinator::{Caller, Now, Refusal};
 use partition::Partition;
@@ -70,7 +72,8 @@ impl Machine for Transactions {
     fn begin(surroundings: &TransactionSurroundings, partition: &Partition) -> Self {
         let config = surroundings.config.borrow().clone();
         // The leader's epoch tells reigns over the partition apart, as in Kafka.
-        Self::new(config, partition.leader_epoch().get())
+        let epoch = partition.leader_epoch().get();
+        Self::with_bug(config, epoch, planted(partition))
     }
 
     fn replay(
@@ -126,6 +129,22 @@ impl Machine for Transactions {
         surroundings.markers.borrow_mut().push_back(entry);
         surroundings.wanted.notify();
     }
+}
+
+/// The machine's part of the bug, planted on purpose, that the log's engine was started with.
+fn planted(partition: &Partition) -> Planted {
+    let planted = partition.log().engine().planted();
+    #[cfg(feature = "planted")]
+    let bug = Planted(match planted.0 {
+        Some(storage::PlantedBug::LateEndAccepted) => Some(PlantedBug::LateEndAccepted),
+        _ => None,
+    });
+    #[cfg(not(feature = "planted"))]
+    let bug = {
+        let _ = planted;
+        Planted::default()
+    };
+    bug
 }
 
 impl TransactionHost {

@@ -55,7 +55,7 @@ impl Judge<'_> {
             // A marker stays while anything of its transaction does, and then until its horizon.
             let ends = marker(view, &mut self.scratch)? != Marker::Other;
             ends_nothing = ends && self.outcomes.see_marker(view);
-            is_discarded = ends_nothing && is_due;
+            is_discarded = (ends_nothing && is_due) || planted!(self.planted, DropMarkers);
         } else if attributes.is_transactional() {
             is_discarded = self.outcomes.is_aborted(view);
             self.outcomes.see_data(view);
