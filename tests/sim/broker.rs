@@ -244,13 +244,23 @@ fn is_disk_fault(error: &NodeError) -> bool {
             .any(|words| error.to_string().contains(words))
 }
 
+/// What goes wrong by itself; failing disks are planned, one failure at a time.
+pub(crate) fn faults(seed: u64) -> Faults {
+    Faults {
+        read_error_per_million: 0,
+        write_error_per_million: 0,
+        flush_error_per_million: 0,
+        ..Faults::swarm(seed)
+    }
+}
+
 pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) node: Node,
-    clients: Node,
+    pub(crate) clients: Node,
     pub(crate) setup: Setup,
     pub(crate) outside: Rc<Outside>,
-    process: Rc<Process>,
+    pub(crate) process: Rc<Process>,
     pub(crate) random: Random,
 }
 
@@ -261,12 +271,7 @@ impl Scene {
         let mut random = Random::salted(seed, 0xB40C);
         let node = world.add_node(NodeOptions::numbered(1));
         let clients = world.add_node(NodeOptions::numbered(2));
-        let mut faults = Faults::swarm(seed);
-        // Failing disks are planned below, one failure at a time.
-        faults.read_error_per_million = 0;
-        faults.write_error_per_million = 0;
-        faults.flush_error_per_million = 0;
-        world.set_faults(faults);
+        world.set_faults(faults(seed));
         let outside = Rc::new(Outside {
             histories: (0..PARTITIONS).map(|_| History::default()).collect(),
             finishing: Cell::new(false),
@@ -277,6 +282,7 @@ impl Scene {
         let setup = Setup {
             cores: 1 + u16::try_from(random.below(3)).unwrap(),
             log_dirs: "/var/lib/forebay",
+            settings: Vec::new(),
             planted,
         };
         let process = Rc::default();
@@ -326,7 +332,7 @@ impl Scene {
     }
 
     /// Troubles the network, or the disk, or nothing.
-    fn trouble(&mut self) {
+    pub(crate) fn trouble(&mut self) {
         match self.random.below(6) {
             0 => self.world.cut_connections(self.node, self.clients),
             1 => {
@@ -359,7 +365,7 @@ impl Scene {
         }
     }
 
-    fn end_node(&mut self) {
+    pub(crate) fn end_node(&mut self) {
         match self.random.below(6) {
             0 | 1 => self.world.kill(self.node),
             2 => self.stop(),

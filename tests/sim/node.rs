@@ -25,6 +25,8 @@ pub(crate) struct Setup {
     pub(crate) cores: u16,
     /// Its `log.dirs`.
     pub(crate) log_dirs: &'static str,
+    /// Further settings, as `key=value`.
+    pub(crate) settings: Vec<String>,
     /// The bug to run with.
     pub(crate) planted: Planted,
 }
@@ -49,11 +51,12 @@ pub(crate) fn start(
     setup: &Setup,
     refused: impl Fn(&NodeError) + Clone + 'static,
 ) -> Rc<Process> {
-    let overrides = [
+    let mut overrides = vec![
         format!("log.dirs={}", setup.log_dirs),
         "node.id=1".to_owned(),
         "log.flush.offset.checkpoint.interval.ms=500".to_owned(),
     ];
+    overrides.extend_from_slice(&setup.settings);
     let inputs = Inputs {
         file: None,
         environment: &[],

@@ -3,18 +3,18 @@
 use storage::{Planted, PlantedBug};
 
 use crate::seeds::first_failure;
-use crate::{broker, duties, partition};
+use crate::{broker, duties, partition, transactions};
 
 const SEEDS_MAX: u64 = 1_000;
 
 /// Runs seeds until one fails, which must be soon.
 fn expect_caught(what: &str, property: impl Fn(u64)) {
     let caught = first_failure(SEEDS_MAX, property);
-    println!("{what}: caught by seed {caught:?}");
-    assert!(
-        caught.is_some(),
-        "{what} goes unnoticed for {SEEDS_MAX} seeds"
-    );
+    let Some((seed, said)) = caught else {
+        panic!("{what} goes unnoticed for {SEEDS_MAX} seeds");
+    };
+    let said: String = said.chars().take(200).collect();
+    println!("{what}: caught by seed {seed}: {said}");
 }
 
 #[test]
@@ -62,6 +62,21 @@ fn planted_bugs_are_caught_in_the_duties() {
     for bug in bugs {
         expect_caught(&format!("{bug:?} in the duties"), |seed| {
             duties::run(seed, Planted(Some(bug)));
+        });
+    }
+}
+
+#[test]
+fn planted_bugs_of_transactions_are_caught() {
+    let bugs = [
+        PlantedBug::LateEndAccepted,
+        PlantedBug::DropMarkers,
+        PlantedBug::StableTooFar,
+        PlantedBug::WindowOfFour,
+    ];
+    for bug in bugs {
+        expect_caught(&format!("{bug:?}"), |seed| {
+            transactions::run(seed, Planted(Some(bug)));
         });
     }
 }

@@ -59,8 +59,9 @@ thread_local! {
     static PANICS_ARE_EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The first of `count` seeds for which `property` fails, without the noise of its panic.
-pub(crate) fn first_failure(count: u64, property: impl Fn(u64)) -> Option<u64> {
+/// The first of `count` seeds for which `property` fails, with what it said of that, and without
+/// the noise of its panic.
+pub(crate) fn first_failure(count: u64, property: impl Fn(u64)) -> Option<(u64, String)> {
     static QUIET_HOOK: Once = Once::new();
     QUIET_HOOK.call_once(|| {
         let usual = std::panic::take_hook();
@@ -71,8 +72,14 @@ pub(crate) fn first_failure(count: u64, property: impl Fn(u64)) -> Option<u64> {
         }));
     });
     PANICS_ARE_EXPECTED.set(true);
-    let failed =
-        (0..count).find(|seed| catch_unwind(AssertUnwindSafe(|| property(*seed))).is_err());
+    let failed = (0..count).find_map(|seed| {
+        let panic = catch_unwind(AssertUnwindSafe(|| property(seed))).err()?;
+        let said = match panic.downcast_ref::<String>() {
+            Some(said) => said.as_str(),
+            None => panic.downcast_ref::<&str>().copied().unwrap_or_default(),
+        };
+        Some((seed, said.to_owned()))
+    });
     PANICS_ARE_EXPECTED.set(false);
     failed
 }
