@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use base::{ErrorCode, Offset, ProducerId, Random, Uuid};
 use batch::{BatchView, Batches, ControlRecord, Scratch, records};
+use history::Process;
 use reactor::Core;
 use wire::Request;
 use wire::fetch::{FetchPartition, FetchRequest, FetchTopic, PartitionData};
 use wire::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 
 use crate::history::Name;
-use crate::outcomes::{Final, Ledger, Pass, Place, key_of};
+use crate::outcomes::{Final, Outcomes, Pass, Place, key_of};
 use crate::transactor::{Client, PLACES};
 use crate::wires::{Lost, Wire, passes};
 
@@ -35,6 +36,7 @@ struct Seen {
 /// What is asked of one partition.
 #[derive(Clone, Copy)]
 struct Wanted {
+    reader: Process,
     place: Place,
     from: Offset,
     is_committed: bool,
@@ -42,7 +44,20 @@ struct Wanted {
 }
 
 /// One fetch; nothing where there is no answer, or one that passes.
-async fn fetch(wire: &Wire, wanted: Wanted) -> Option<Seen> {
+async fn fetch(wire: &Wire, outcomes: &Outcomes, wanted: Wanted) -> Option<Seen> {
+    let ticket = outcomes.poll(wanted.reader, wanted.place, wanted.is_committed);
+    let seen = fetch_unrecorded(wire, wanted).await;
+    if let Some(ticket) = ticket {
+        let given = seen.as_ref().map(|seen| {
+            let is_end = seen.next >= seen.high_watermark;
+            (seen.records.as_slice(), seen.next, is_end)
+        });
+        outcomes.polled(ticket, wanted.place, given);
+    }
+    seen
+}
+
+async fn fetch_unrecorded(wire: &Wire, wanted: Wanted) -> Option<Seen> {
     let (topic, index, _) = PLACES[wanted.place];
     let partition = FetchPartition {
         partition: index,
@@ -139,7 +154,7 @@ fn is_abort(view: &BatchView<'_>, scratch: &mut Scratch) -> bool {
 /// Reads along, now this partition and now that, and begins somewhere else now and then.
 pub(crate) async fn read_along(
     core: Core,
-    ledger: Rc<Ledger>,
+    outcomes: Rc<Outcomes>,
     is_committed: bool,
     is_over: impl Fn() -> bool,
 ) {
@@ -153,39 +168,45 @@ pub(crate) async fn read_along(
         to: from,
         seen: BTreeMap::new(),
     };
+    let reader = outcomes.reader();
+    for place in 0..PLACES.len() {
+        outcomes.seek(reader, place, Offset(0));
+    }
     let mut passes: Vec<Pass> = (0..PLACES.len())
         .map(|place| begin(place, Offset(0)))
         .collect();
     while !is_over() {
         let place = usize::try_from(random.below(PLACES.len() as u64)).unwrap();
         let wanted = Wanted {
+            reader,
             place,
             from: passes[place].to,
             is_committed,
             bytes_max: 1 + i32::try_from(random.below(30_000)).unwrap(),
         };
-        if let Some(seen) = fetch(&wire, wanted).await {
+        if let Some(seen) = fetch(&wire, &outcomes, wanted).await {
             if is_committed {
-                ledger.stable(place, seen.stable, seen.high_watermark);
+                outcomes.stable(place, seen.stable, seen.high_watermark);
             }
             let pass = &mut passes[place];
             for (offset, name) in seen.records {
                 assert!(offset < seen.high_watermark, "beyond the high watermark");
-                ledger.read(place, offset, name, is_committed);
+                outcomes.read(place, offset, name, is_committed);
                 pass.seen.insert(offset, name);
             }
             pass.to = seen.next;
             if random.chance(1, 30) {
                 let reach = seen.stable.0.unsigned_abs() + 1;
                 let from = Offset(i64::try_from(random.below(reach)).unwrap());
-                ledger.passed(std::mem::replace(pass, begin(place, from)));
+                outcomes.passed(std::mem::replace(pass, begin(place, from)));
+                outcomes.seek(reader, place, from);
             }
         }
         core.sleep(Duration::from_micros(random.below(pause_us_max)))
             .await;
     }
     for pass in passes {
-        ledger.passed(pass);
+        outcomes.passed(pass);
     }
 }
 
@@ -223,13 +244,13 @@ async fn group_offset(wire: &Wire, client: &Client) -> Option<i64> {
 }
 
 /// Looks at the groups' offsets again and again.
-pub(crate) async fn watch_offsets(core: Core, ledger: Rc<Ledger>, clients: Vec<Client>) {
+pub(crate) async fn watch_offsets(core: Core, outcomes: Rc<Outcomes>, clients: Vec<Client>) {
     let mut random = Random::new(core.entropy());
     let wire = Wire::new(&core);
     loop {
         for client in &clients {
             if let Some(offset) = group_offset(&wire, client).await {
-                ledger.offset_read(client.index, offset);
+                outcomes.offset_read(client.index, offset);
             }
         }
         core.sleep(Duration::from_micros(random.below(100_000)))
@@ -240,20 +261,23 @@ pub(crate) async fn watch_offsets(core: Core, ledger: Rc<Ledger>, clients: Vec<C
 /// Everything there is in a partition, once nothing in it is undecided.
 async fn read_all(
     core: &Core,
-    wire: &Wire,
+    (wire, outcomes): (&Wire, &Outcomes),
     place: Place,
     is_committed: bool,
 ) -> BTreeMap<Offset, Name> {
+    let reader = outcomes.reader();
+    outcomes.seek(reader, place, Offset(0));
     let mut all = BTreeMap::new();
     let mut from = Offset(0);
     loop {
         let wanted = Wanted {
+            reader,
             place,
             from,
             is_committed,
             bytes_max: 1 << 20,
         };
-        let Some(seen) = fetch(wire, wanted).await else {
+        let Some(seen) = fetch(wire, outcomes, wanted).await else {
             core.sleep(PAUSE).await;
             continue;
         };
@@ -271,13 +295,13 @@ async fn read_all(
 }
 
 /// Holds what is there in the end against what was told.
-pub(crate) async fn check(core: Core, ledger: Rc<Ledger>, clients: Vec<Client>) {
+pub(crate) async fn check(core: Core, outcomes: Rc<Outcomes>, clients: Vec<Client>) {
     let wire = Wire::new(&core);
     let mut finals = Vec::new();
     for (place, (_, _, is_compacted)) in PLACES.into_iter().enumerate() {
         // In this order: compaction may take something in between.
-        let all = read_all(&core, &wire, place, false).await;
-        let committed = read_all(&core, &wire, place, true).await;
+        let all = read_all(&core, (&wire, &outcomes), place, false).await;
+        let committed = read_all(&core, (&wire, &outcomes), place, true).await;
         finals.push(Final {
             is_compacted,
             all,
@@ -294,5 +318,5 @@ pub(crate) async fn check(core: Core, ledger: Rc<Ledger>, clients: Vec<Client>) 
         };
         offsets.push(offset);
     }
-    ledger.check(&finals, &offsets);
+    outcomes.check(&finals, &offsets);
 }

@@ -5,14 +5,19 @@
 //! neither nobody knows the outcome: it is there whole or not at all. One that was never wished is
 //! never there.
 //!
+//! The same is taken down once more as a `history`, which has a judge of its own, for the partitions
+//! that keep all their records.
+//!
 //! Transactions have numbers that rise; a record is named by its transaction and its place therein.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::{Offset, ProducerEpoch, ProducerId};
+use base::{Offset, PartitionIndex, ProducerEpoch, ProducerId, TopicPartition};
+use history::{Action, Isolation, Outcome, Polled, Process, Reached, Recorder, Ticket, Value};
 
 use crate::history::Name;
+use crate::transactor::PLACES;
 
 const KEYS: u32 = 11;
 
@@ -34,6 +39,10 @@ enum Told {
 #[derive(Debug)]
 struct Transaction {
     life: Life,
+    process: Process,
+    recorded: history::Transaction,
+    /// Its end, once somebody asked for that.
+    end: Option<Ticket>,
     is_wished: bool,
     told: Told,
     /// Each record's partition, and its offset once that was acknowledged.
@@ -117,15 +126,30 @@ struct State {
     stable: BTreeMap<Place, Offset>,
     offsets: BTreeMap<usize, i64>,
     figures: Figures,
+    processes: BTreeMap<Life, Process>,
+    recorder: Recorder,
+}
+
+/// A partition by its name, where a history may judge it: not where compaction takes records.
+fn recorded(place: Place) -> Option<TopicPartition> {
+    let (topic, index, is_compacted) = PLACES[place];
+    (!is_compacted).then(|| TopicPartition {
+        topic: topic.to_owned(),
+        partition: PartitionIndex(index),
+    })
+}
+
+fn value_of(name: Name) -> Value {
+    Value(u64::from(name.producer) << 32 | u64::from(name.place))
 }
 
 /// See the head of the file.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger {
+pub(crate) struct Outcomes {
     state: RefCell<State>,
 }
 
-impl Ledger {
+impl Outcomes {
     /// A client was told who it is: nobody else is or was, whatever the coordinator went through.
     pub(crate) fn named(&self, who: Who, life: Life) {
         assert!(who.1.0 < i16::MAX, "the last epoch is not for clients");
@@ -143,8 +167,18 @@ impl Ledger {
     pub(crate) fn begin(&self, life: Life) -> u32 {
         let mut state = self.state.borrow_mut();
         let number = u32::try_from(state.transactions.len()).unwrap() + 1;
+        let State {
+            processes,
+            recorder,
+            ..
+        } = &mut *state;
+        let process = processes.entry(life);
+        let process = *process.or_insert_with(|| recorder.new_process());
         let transaction = Transaction {
             life,
+            process,
+            recorded: recorder.new_transaction(),
+            end: None,
             is_wished: false,
             told: Told::Nothing,
             records: Vec::new(),
@@ -167,6 +201,25 @@ impl Ledger {
         }
     }
 
+    /// These records go as one batch.
+    pub(crate) fn send_batch(&self, number: u32, place: Place, names: &[Name]) -> Option<Ticket> {
+        let mut state = self.state.borrow_mut();
+        let transaction = &state.transactions[&number];
+        let (process, recorded_as) = (transaction.process, transaction.recorded);
+        let action = Action::Send {
+            key: recorded(place)?,
+            values: names.iter().copied().map(value_of).collect(),
+            base_offset: None,
+        };
+        Some(state.recorder.invoke(process, Some(recorded_as), action))
+    }
+
+    /// The batch is there, from this offset on.
+    pub(crate) fn batch_acked(&self, ticket: Ticket, offset: Offset) {
+        let mut state = self.state.borrow_mut();
+        state.recorder.answer_send(ticket, Some(offset));
+    }
+
     /// A record is acknowledged.
     pub(crate) fn acked(&self, place: Place, offset: Offset, name: Name) {
         let mut state = self.state.borrow_mut();
@@ -186,21 +239,44 @@ impl Ledger {
         state.transactions.get_mut(&number).unwrap().has_offset = true;
     }
 
-    /// The client asks for the commit.
-    pub(crate) fn wished(&self, number: u32) {
+    /// The client asks for the commit, or for the abort.
+    pub(crate) fn ending(&self, number: u32, is_commit: bool) {
         let mut state = self.state.borrow_mut();
-        let transaction = state.transactions.get_mut(&number).unwrap();
+        let State {
+            transactions,
+            recorder,
+            ..
+        } = &mut *state;
+        let transaction = transactions.get_mut(&number).unwrap();
         let all_are_there = transaction.records.iter().all(|record| record.1.is_some());
-        assert!(all_are_there, "nobody commits what was not acknowledged");
-        transaction.is_wished = true;
+        assert!(
+            all_are_there || !is_commit,
+            "nobody commits what was not acknowledged"
+        );
+        transaction.is_wished = is_commit;
+        let action = Action::End { commit: is_commit };
+        let ticket = recorder.invoke(transaction.process, Some(transaction.recorded), action);
+        transaction.end = Some(ticket);
     }
 
     /// The client was told the outcome, for good.
     pub(crate) fn ended(&self, number: u32, is_commit: bool) {
         let mut state = self.state.borrow_mut();
-        let transaction = state.transactions.get_mut(&number).unwrap();
+        let State {
+            transactions,
+            recorder,
+            ..
+        } = &mut *state;
+        let transaction = transactions.get_mut(&number).unwrap();
         assert_eq!(transaction.told, Told::Nothing, "one end");
         transaction.told = if is_commit { Told::Kept } else { Told::Gone };
+        let ticket = transaction.end.take().expect("it was asked for");
+        let outcome = if is_commit == transaction.is_wished {
+            Outcome::Ok
+        } else {
+            Outcome::Failed
+        };
+        recorder.answer(ticket, outcome);
     }
 
     /// Whether a life was promised a commit.
@@ -220,6 +296,58 @@ impl Ledger {
 
     pub(crate) fn note_fenced(&self) {
         self.state.borrow_mut().figures.fenced += 1;
+    }
+
+    /// Somebody who reads.
+    pub(crate) fn reader(&self) -> Process {
+        self.state.borrow_mut().recorder.new_process()
+    }
+
+    /// A reader goes somewhere by itself.
+    pub(crate) fn seek(&self, reader: Process, place: Place, offset: Offset) {
+        if let Some(key) = recorded(place) {
+            let action = Action::Seek { key, offset };
+            self.state.borrow_mut().recorder.note(reader, action);
+        }
+    }
+
+    /// A reader asks for what is next in a partition.
+    pub(crate) fn poll(&self, reader: Process, place: Place, is_committed: bool) -> Option<Ticket> {
+        recorded(place)?;
+        let isolation = if is_committed {
+            Isolation::ReadCommitted
+        } else {
+            Isolation::ReadUncommitted
+        };
+        let action = Action::Poll {
+            isolation,
+            records: Vec::new(),
+            reached: Vec::new(),
+        };
+        let mut state = self.state.borrow_mut();
+        Some(state.recorder.invoke(reader, None, action))
+    }
+
+    /// It was given these, and is at `next` then; or nothing at all.
+    pub(crate) fn polled(
+        &self,
+        ticket: Ticket,
+        place: Place,
+        given: Option<(&[(Offset, Name)], Offset, bool)>,
+    ) {
+        let mut state = self.state.borrow_mut();
+        let (Some((records, next, is_end)), Some(key)) = (given, recorded(place)) else {
+            state.recorder.answer(ticket, Outcome::Failed);
+            return;
+        };
+        let polled = records.iter().map(|(offset, name)| Polled {
+            key: key.clone(),
+            offset: *offset,
+            value: value_of(*name),
+        });
+        let polled = polled.collect();
+        let reached = vec![Reached { key, next, is_end }];
+        state.recorder.answer_poll(ticket, polled, reached);
     }
 
     /// A reader was shown a record.
@@ -287,6 +415,10 @@ impl Ledger {
 
     /// Holds everything against the partitions as they are in the end, and the groups' offsets.
     pub(crate) fn check(&self, finals: &[Final], offsets: &[i64]) {
+        let recorder = std::mem::take(&mut self.state.borrow_mut().recorder);
+        let history = recorder.finish().expect("it was taken down well");
+        let verdict = history::check(&history);
+        assert!(verdict.anomalies.is_empty(), "{verdict}");
         let state = self.state.borrow();
         let mut seen: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
         for (place, partition) in finals.iter().enumerate() {

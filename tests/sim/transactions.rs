@@ -20,7 +20,7 @@ use wire::{Records, Request, TransactionStateKey, encode_versioned};
 
 use crate::audience;
 use crate::broker::{self, CALM, Scene, connect};
-use crate::outcomes::{Figures, Ledger};
+use crate::outcomes::{Figures, Outcomes};
 use crate::seeds::each_seed;
 use crate::transactor::{Client, Level, Transactor};
 use crate::wires::{Wire, passes};
@@ -33,7 +33,7 @@ const OLD_IDS: i64 = 1_000_000;
 
 /// What outlives the node.
 struct Outside {
-    ledger: Rc<Ledger>,
+    outcomes: Rc<Outcomes>,
     clients: Vec<Client>,
     finishing: Cell<bool>,
     /// Lives that have not ended.
@@ -196,8 +196,8 @@ async fn supervise(core: Core, outside: Rc<Outside>, client: Client) {
     while outside.living.get() > 0 {
         core.sleep(PAUSE).await;
     }
-    let ledger = Rc::clone(&outside.ledger);
-    Transactor::new(&core, ledger, client, life + 1)
+    let outcomes = Rc::clone(&outside.outcomes);
+    Transactor::new(&core, outcomes, client, life + 1)
         .live_last()
         .await;
     outside.finished.set(outside.finished.get() + 1);
@@ -205,7 +205,7 @@ async fn supervise(core: Core, outside: Rc<Outside>, client: Client) {
 
 async fn live(core: Core, outside: Rc<Outside>, (client, life): (Client, u32), crash: Signal) {
     outside.living.set(outside.living.get() + 1);
-    let transactor = Transactor::new(&core, Rc::clone(&outside.ledger), client, life);
+    let transactor = Transactor::new(&core, Rc::clone(&outside.outcomes), client, life);
     let is_over = {
         let outside = Rc::clone(&outside);
         move || outside.finishing.get()
@@ -221,17 +221,17 @@ async fn begin_all(core: Core, outside: Rc<Outside>) {
         core.spawn(supervise(core.clone(), Rc::clone(&outside), client));
     }
     for is_committed in [true, false] {
-        let (ledger, is_over) = (Rc::clone(&outside.ledger), Rc::clone(&outside));
+        let (outcomes, is_over) = (Rc::clone(&outside.outcomes), Rc::clone(&outside));
         let is_over = move || is_over.finishing.get();
         core.spawn(audience::read_along(
             core.clone(),
-            ledger,
+            outcomes,
             is_committed,
             is_over,
         ));
     }
     let clients = outside.clients.clone();
-    audience::watch_offsets(core, Rc::clone(&outside.ledger), clients).await;
+    audience::watch_offsets(core, Rc::clone(&outside.outcomes), clients).await;
 }
 
 /// Waits until no transaction is open and holds everything against what was told.
@@ -250,7 +250,7 @@ async fn check(core: Core, outside: Rc<Outside>) {
         }
         core.sleep(PAUSE).await;
     }
-    audience::check(core, Rc::clone(&outside.ledger), outside.clients.clone()).await;
+    audience::check(core, Rc::clone(&outside.outcomes), outside.clients.clone()).await;
     outside.checked.set(true);
 }
 
@@ -267,7 +267,7 @@ impl Play {
         let mut random = Random::salted(seed, 0x7A_C7);
         scene.setup.settings = settings(&mut random);
         let outside = Rc::new(Outside {
-            ledger: Rc::default(),
+            outcomes: Rc::default(),
             clients: clients(&mut random),
             finishing: Cell::new(false),
             living: Cell::new(0),
@@ -370,7 +370,10 @@ pub(crate) fn run(seed: u64, planted: Planted) -> (u64, Figures) {
     play.scene.world.start(play.scene.clients, 1, work);
     play.troubled_times();
     play.settle();
-    (play.scene.world.trace_hash(), play.outside.ledger.figures())
+    (
+        play.scene.world.trace_hash(),
+        play.outside.outcomes.figures(),
+    )
 }
 
 /// The story: clients whose every step may fail, be repeated or come late, and a node that dies

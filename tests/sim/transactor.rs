@@ -14,6 +14,7 @@ use std::time::Duration;
 use base::{ErrorCode, Offset, ProducerEpoch, ProducerId, Random};
 use batch::BatchBuilder;
 use client::Answer;
+use history::Ticket;
 use reactor::{Bytes, Core};
 use wire::add_offsets_to_txn::AddOffsetsToTxnRequest;
 use wire::add_partitions_to_txn::{AddPartitionsToTxnRequest, AddPartitionsToTxnTopic};
@@ -27,7 +28,7 @@ use wire::{Records, Request};
 
 use crate::batches;
 use crate::history::Name;
-use crate::outcomes::{Ledger, Life, Place, Who, key_of};
+use crate::outcomes::{Life, Outcomes, Place, Who, key_of};
 use crate::wires::{Lost, Wire, passes, send_late};
 
 /// Brokers remember this many batches of a producer.
@@ -79,9 +80,9 @@ enum Next {
 }
 
 /// A batch of the present transaction.
-#[derive(Clone)]
 struct Parcel {
     place: Place,
+    ticket: Option<Ticket>,
     names: Vec<Name>,
     bytes: Bytes,
 }
@@ -89,7 +90,7 @@ struct Parcel {
 /// One life.
 pub(crate) struct Transactor {
     core: Core,
-    ledger: Rc<Ledger>,
+    outcomes: Rc<Outcomes>,
     random: Random,
     client: Client,
     life: Life,
@@ -103,10 +104,10 @@ pub(crate) struct Transactor {
 }
 
 impl Transactor {
-    pub(crate) fn new(core: &Core, ledger: Rc<Ledger>, client: Client, life: u32) -> Self {
+    pub(crate) fn new(core: &Core, outcomes: Rc<Outcomes>, client: Client, life: u32) -> Self {
         Self {
             core: core.clone(),
-            ledger,
+            outcomes,
             random: Random::new(core.entropy()),
             client,
             life: (client.index, life),
@@ -131,14 +132,14 @@ impl Transactor {
             self.core.sleep(pause).await;
         }
         if next == Next::Over {
-            self.ledger.note_fenced();
+            self.outcomes.note_fenced();
         }
     }
 
     /// Takes over from all lives before, and does not rest before a commit is promised.
     pub(crate) async fn live_last(mut self) {
         let mut next = self.begin(false).await;
-        while !self.ledger.has_kept(self.life) {
+        while !self.outcomes.has_kept(self.life) {
             next = match next {
                 Next::Go => self.transaction().await,
                 Next::Anew => self.begin(true).await,
@@ -165,7 +166,7 @@ impl Transactor {
     ) -> bool {
         let is_late = self.is_two() && self.random.chance(1, 6);
         if is_late {
-            self.ledger.note_late();
+            self.outcomes.note_late();
             send_late(&self.core, request(), version, externals.to_vec());
         }
         is_late
@@ -234,7 +235,7 @@ impl Transactor {
     }
 
     fn named(&mut self, who: Who) {
-        self.ledger.named(who, self.life);
+        self.outcomes.named(who, self.life);
         if who != self.who {
             self.sequences = [0; PLACES.len()];
         }
@@ -243,7 +244,7 @@ impl Transactor {
 
     /// One transaction, to its end.
     async fn transaction(&mut self) -> Next {
-        let number = self.ledger.begin(self.life);
+        let number = self.outcomes.begin(self.life);
         let mut places: Vec<Place> = (0..PLACES.len()).collect();
         places.retain(|_| self.random.chance(2, 3));
         let has_offset = self.random.chance(1, 3);
@@ -272,7 +273,7 @@ impl Transactor {
     async fn hang(&mut self) {
         let hang = Duration::from_micros(self.random.below(3_000_000));
         if hang.as_millis() > u128::from(self.client.timeout_ms.unsigned_abs()) {
-            self.ledger.note_overdue();
+            self.outcomes.note_overdue();
         }
         self.core.sleep(hang).await;
     }
@@ -357,7 +358,7 @@ impl Transactor {
         options.is_transactional = true;
         let mut builder = BatchBuilder::new(options);
         let count = 1 + self.random.below(4);
-        let names = (0..count).map(|_| self.ledger.send(number, place));
+        let names = (0..count).map(|_| self.outcomes.send(number, place));
         let names: Vec<Name> = names.collect();
         for name in &names {
             let key = PLACES[place].2.then(|| key_of(*name));
@@ -368,6 +369,7 @@ impl Transactor {
         builder.build(&mut bytes).expect("records compress");
         Parcel {
             place,
+            ticket: self.outcomes.send_batch(number, place, &names),
             names,
             bytes: Bytes::from(bytes),
         }
@@ -423,11 +425,12 @@ impl Transactor {
         drop(connection);
         let mut again = Vec::new();
         let mut verdict = Ok(());
-        let mut is_behind = [false; PLACES.len()];
-        for (parcel, sent, is_first) in pending {
+        let mut is_lacking = [false; PLACES.len()];
+        for (mut parcel, sent, is_first) in pending {
+            let is_behind = &mut is_lacking[parcel.place];
             let is_taken = match sent {
                 Ok(answer) => match answer.await {
-                    Ok(answer) => self.read(&parcel, &answer, is_behind[parcel.place]),
+                    Ok(answer) => self.read(&mut parcel, &answer, *is_behind),
                     Err(_) => {
                         self.is_tainted = true;
                         Ok(false)
@@ -439,7 +442,7 @@ impl Transactor {
                 let request = self.produce_request(&parcel);
                 self.maybe_late(|| request, version, std::slice::from_ref(&parcel.bytes));
             } else if is_taken != Ok(true) {
-                is_behind[parcel.place] = true;
+                *is_behind = true;
                 again.push(parcel);
             }
             verdict = verdict.and(is_taken.map(|_| ()));
@@ -453,16 +456,25 @@ impl Transactor {
     }
 
     /// Whether the batch is there for good; `is_behind` says that one before it is not.
-    fn read(&mut self, parcel: &Parcel, answer: &Answer, is_behind: bool) -> Result<bool, Next> {
+    fn read(
+        &mut self,
+        parcel: &mut Parcel,
+        answer: &Answer,
+        is_behind: bool,
+    ) -> Result<bool, Next> {
         let response = answer.decode::<<ProduceRequest<'_> as Request>::Response<'_>>();
         let response = response.expect("an answer");
         let partition = &response.responses[0].partition_responses[0];
         match ErrorCode::from_code(partition.error_code) {
             ErrorCode::None => {
                 assert!(partition.base_offset >= 0, "the node says where");
+                if let Some(ticket) = parcel.ticket.take() {
+                    let offset = Offset(partition.base_offset);
+                    self.outcomes.batch_acked(ticket, offset);
+                }
                 let offsets = partition.base_offset..;
                 for (name, offset) in parcel.names.iter().zip(offsets) {
-                    self.ledger.acked(parcel.place, Offset(offset), *name);
+                    self.outcomes.acked(parcel.place, Offset(offset), *name);
                 }
                 Ok(true)
             }
@@ -527,15 +539,13 @@ impl Transactor {
         };
         let (code, _) = self.ask(&request, version, code).await;
         self.judge(code)?;
-        self.ledger.offset_sent(number);
+        self.outcomes.offset_sent(number);
         Ok(())
     }
 
     /// Ends the transaction, and is told how it ended.
     async fn end(&mut self, number: u32, is_commit: bool) -> Next {
-        if is_commit {
-            self.ledger.wished(number);
-        }
+        self.outcomes.ending(number, is_commit);
         let request = EndTxnRequest {
             transactional_id: self.client.transactional_id().into(),
             producer_id: self.who.0.0,
@@ -550,7 +560,7 @@ impl Transactor {
         may_be_done |= self.is_tainted;
         self.is_tainted |= was_tainted;
         if code == ErrorCode::None {
-            self.ledger.ended(number, is_commit);
+            self.outcomes.ended(number, is_commit);
             if self.is_two() {
                 let (_, id, epoch) = end(&answer);
                 self.named((ProducerId(id), ProducerEpoch(epoch)));
@@ -564,7 +574,7 @@ impl Transactor {
         }
         // Where it is the only answer, it has not been committed.
         if !may_be_done || !is_commit {
-            self.ledger.ended(number, false);
+            self.outcomes.ended(number, false);
         }
         match self.judge(code) {
             Err(Next::Over) => Next::Over,
