@@ -593,15 +593,16 @@ async fn open(core: &Core, outside: &Rc<Outside>) -> Result<Life, StorageError> 
     let (place, found) = home(outside, &dirs, &engines).await?;
     outside.place.set(place);
     let clean = dirs[place].as_ref().is_some_and(DataDir::was_clean);
+    let epoch = LeaderEpoch(i32::try_from(outside.lives.get()).unwrap());
     let open = OpenPartition {
         name: name(),
         topic_id: TOPIC_ID,
         config: outside.config.clone(),
         found,
         clean,
+        leader_epoch: epoch,
     };
     let partition = Partition::open(&engines[place], open).await?;
-    let epoch = LeaderEpoch(i32::try_from(outside.lives.get()).unwrap());
     partition.lead(epoch).await?;
     Ok(Life {
         core: core.clone(),
