@@ -27,6 +27,8 @@ pub(crate) type Place = usize;
 pub(crate) type Life = (usize, u32);
 /// A producer's name in one epoch.
 pub(crate) type Who = (ProducerId, ProducerEpoch);
+/// What a poll gave: records, where the reader is then, and whether that is the end.
+pub(crate) type Given<'p> = (&'p [(Offset, Name)], Offset, bool);
 
 /// What a client was told of a transaction's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -329,12 +331,7 @@ impl Outcomes {
     }
 
     /// It was given these, and is at `next` then; or nothing at all.
-    pub(crate) fn polled(
-        &self,
-        ticket: Ticket,
-        place: Place,
-        given: Option<(&[(Offset, Name)], Offset, bool)>,
-    ) {
+    pub(crate) fn polled(&self, ticket: Ticket, place: Place, given: Option<Given<'_>>) {
         let mut state = self.state.borrow_mut();
         let (Some((records, next, is_end)), Some(key)) = (given, recorded(place)) else {
             state.recorder.answer(ticket, Outcome::Failed);
