@@ -35,18 +35,12 @@ pub enum PlantedBug {
     /// Compaction takes tombstones away at once.
     #[cfg(feature = "planted")]
     DropTombstones,
-    /// What compaction had to leave out counts as compacted.
-    #[cfg(feature = "planted")]
-    ForgetLeftOut,
     /// A log is compacted while it is copied to another directory.
     #[cfg(feature = "planted")]
     CompactWhileCopied,
     /// A log's copy takes its name in another directory without that being durable.
     #[cfg(feature = "planted")]
     MoveWithoutSync,
-    /// A rolled segment's time index does not say when its last records are from.
-    #[cfg(feature = "planted")]
-    RollWithoutTime,
     /// A sealed segment's true size is not made durable.
     #[cfg(feature = "planted")]
     SealWithoutFlush,

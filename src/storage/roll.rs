@@ -52,9 +52,7 @@ impl Log {
             old
         };
         if let Some(indexes) = old.indexes.borrow_mut().as_mut() {
-            if !planted!(self.engine().planted(), RollWithoutTime) {
-                indexes.note_time();
-            }
+            indexes.note_time();
             indexes.shrink();
         }
         self.handle_roll(base);

@@ -51,11 +51,9 @@ fn planted_bugs_are_caught_in_the_duties() {
         PlantedBug::DropNewest,
         PlantedBug::DropUnknown,
         PlantedBug::DropTombstones,
-        PlantedBug::ForgetLeftOut,
         PlantedBug::CompactWhileCopied,
         PlantedBug::SkipDirectorySync,
         PlantedBug::SealWithoutFlush,
-        PlantedBug::RollWithoutTime,
         PlantedBug::ForgetLogStart,
         PlantedBug::MoveWithoutSync,
     ];

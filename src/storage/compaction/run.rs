@@ -168,7 +168,7 @@ impl Run<'_> {
             self.clean_group(&group, &mut judge).await?;
         }
         self.report.records_dropped = judge.dropped;
-        if self.left_out && !planted!(self.log.engine().planted(), ForgetLeftOut) {
+        if self.left_out {
             // What is left in that group must be found dirty by the next run: records that these
             // keys replace, and would come back once their tombstones go.
             self.report.is_partial = true;
