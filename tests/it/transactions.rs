@@ -522,6 +522,31 @@ fn offsets_count_with_their_transaction() {
     }
 }
 
+/// The story: an application begins its next transaction as soon as it is told of the end of the
+/// last one, whose markers are on their way still, and was refused for what it did right.
+#[test]
+fn transactions_follow_one_another_at_once() {
+    let server = Server::any("txn-next");
+    let mut connection = server.connect();
+    let topic = topics::create(&mut connection, "txn-next", 1);
+    let group = groups::group("txn-next");
+    groups::find_coordinator(&mut connection, &group);
+    let newest = connection.newest::<TxnOffsetCommitRequest<'_>>();
+    let mut producer = Producer::begin(&mut connection, &groups::group("next"));
+    let mut kept = Vec::new();
+    for round in 0..40 {
+        let asked = (group.as_str(), &topic, round);
+        if round % 2 == 0 {
+            commit_offset(&mut connection, newest, &producer, asked).unwrap();
+        }
+        let base = producer.write(&mut connection, (&topic, 0));
+        let is_commit = round % 5 != 0;
+        producer.finish(&mut connection, is_commit);
+        kept.extend(is_commit.then_some(base));
+    }
+    assert_eq!(wait_stable(&mut connection, (&topic, 0)), kept);
+}
+
 fn state(connection: &mut Connection, name: &str) -> String {
     let answer = connection.ask(&DescribeTransactionsRequest {
         transactional_ids: vec![name.into()],

@@ -97,10 +97,7 @@ impl Broker {
     ) -> Result<(), AppendError> {
         partition.check_coordinator_append(producer)?;
         if let Some(whose) = whose {
-            let guard = partition.begin_verification(producer, false);
-            if guard.is_some() {
-                self.ask_for_transaction(whose).await?;
-            }
+            let guard = self.verify(partition, whose, false).await?;
             // Meanwhile the transaction may have ended.
             partition.check_verified_append(producer, guard)?;
         }

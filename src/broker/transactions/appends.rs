@@ -10,6 +10,7 @@ use coordinator::transaction::{
     AddPartitionsAsk, Answer, Ask, TransactionLevel, VerifyPartitionsAsk,
 };
 use partition::{AppendError, AppendOutcome, AppendRequest, Appender, Partition};
+use replica::VerificationGuard;
 
 use crate::broker::Broker;
 use crate::errand::Begun;
@@ -84,10 +85,7 @@ impl Broker {
     ) -> Result<AppendOutcome, AppendError> {
         let turn = partition.producer_turn(whose.producer.id).await;
         let begins_at_zero = whose.custom == Custom::Added;
-        let guard = partition.begin_verification(&whose.producer, begins_at_zero);
-        if guard.is_some() {
-            self.ask_for_transaction(&whose).await?;
-        }
+        let guard = self.verify(&partition, &whose, begins_at_zero).await?;
         let request = AppendRequest {
             appender: Appender::Verified(guard),
             ..request
@@ -98,12 +96,30 @@ impl Broker {
         appending.end().await
     }
 
+    /// Asks the coordinator where a transaction would begin here; the guard under which that was
+    /// done. A marker ends the guard, and the coordinator may just have waited for one: that of the
+    /// producer's last transaction. Then it is asked again, under a new one.
+    pub(crate) async fn verify(
+        &self,
+        partition: &Partition,
+        whose: &InTransaction,
+        begins_at_zero: bool,
+    ) -> Result<Option<VerificationGuard>, AppendError> {
+        let mut guard = partition.begin_verification(&whose.producer, begins_at_zero);
+        while guard.is_some() {
+            self.ask_for_transaction(whose).await?;
+            let standing = partition.begin_verification(&whose.producer, begins_at_zero);
+            if standing == guard {
+                break;
+            }
+            guard = standing;
+        }
+        Ok(guard)
+    }
+
     /// Asks until there is an answer that will not change by itself soon: the producer's last
     /// transaction may still be ending.
-    pub(crate) async fn ask_for_transaction(
-        &self,
-        whose: &InTransaction,
-    ) -> Result<(), AppendError> {
+    async fn ask_for_transaction(&self, whose: &InTransaction) -> Result<(), AppendError> {
         let settings = &self.config().settings;
         let milliseconds = |key| {
             let value = u64::try_from(number(settings, key));
