@@ -2,7 +2,7 @@
 # Other people's clients against the node; README.md beside this file says what each proves.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-for part in lib kcat cli java rdkafka segments compaction clients legacy tools; do
+for part in lib kcat cli java rdkafka segments compaction clients legacy tools killed copier streams; do
   # shellcheck source=/dev/null
   . "$here/$part.sh"
 done
@@ -87,6 +87,10 @@ if compaction_available; then compaction_all; fi
 
 say "groups"
 clients_all
+
+say "kills"
+copier_all
+streams_all
 
 say "$passed passed, $failed failed, $skipped skipped"
 (( failed == 0 ))
