@@ -70,8 +70,9 @@ impl Partition {
 
     async fn move_log_start(&self, to: Offset) -> Result<(), StorageError> {
         assert!(to <= self.high_watermark(), "only what is agreed upon goes");
-        self.shared.log.note_log_start(to).await?;
+        // Taken first, so that nobody is told of the old start while the log has the new one.
         let _epochs = self.shared.epochs.enter().await;
+        self.shared.log.note_log_start(to).await?;
         let (effects, text) = {
             let mut replica = self.shared.replica.borrow_mut();
             let effects = replica.handle_log_start(to);

@@ -146,8 +146,12 @@ impl Ledger {
             return;
         }
         for (offset, (name, how)) in told.known.range(told.start..start) {
+            // What compaction took no longer keeps its segment from being past its time.
+            let is_compacted = self.rules.compacts
+                && *offset < told.cleaned
+                && told.may_compact(*offset, *name, &self.rules, now, false);
             assert!(
-                told.may_delete(*offset, *name, &self.rules, now),
+                is_compacted || told.may_delete(*offset, *name, &self.rules, now),
                 "{name:?}, {how} at {offset}, was deleted: the log starts at {start}, {now:?}"
             );
         }
@@ -300,22 +304,32 @@ impl Told {
             offset < cleaned,
             "{what} is missing, and {cleaned} was never passed"
         );
+        let is_tombstone = name.is_tombstone();
+        assert!(
+            self.may_compact(offset, name, rules, now, is_still),
+            "{what} is missing, the last of its key (deletes it: {is_tombstone})"
+        );
+    }
+
+    /// Whether compaction had a reason to take this record from below where it came.
+    fn may_compact(
+        &self,
+        offset: Offset,
+        name: Name,
+        rules: &Rules,
+        now: Timestamp,
+        is_still: bool,
+    ) -> bool {
+        let key = name.key(rules.keys);
         let is_over = |name: &Name| {
             let over = self.sent[name].at.0 + i64::try_from(rules.delete_retention_ms).unwrap();
             name.is_tombstone() && over <= now.0
         };
         let known = &self.of_key[&key];
-        let is_replaced = known.range(offset.plus(1)..cleaned).next().is_some();
-        let mut others = self
-            .unplaced
-            .iter()
-            .filter(|one| one.key(rules.keys) == key);
-        let may_be_replaced = others.any(|one| !is_still || is_over(one));
-        let is_tombstone = name.is_tombstone();
-        assert!(
-            is_replaced || may_be_replaced || is_over(&name),
-            "{what} is missing, the last of its key (deletes it: {is_tombstone})"
-        );
+        let is_replaced = known.range(offset.plus(1)..self.cleaned).next().is_some();
+        let unplaced = self.unplaced.iter();
+        let mut others = unplaced.filter(|one| one.key(rules.keys) == key);
+        is_replaced || others.any(|one| !is_still || is_over(one)) || is_over(&name)
     }
 
     /// A key whose deletion is gone has nothing older either.
