@@ -1,6 +1,7 @@
 //! Compacting a partition's log: what the topic's configuration and the producers ask for.
 //!
-//! Invariants: nothing at or above the last stable offset is touched; where a batch cannot be
+//! Invariants: nothing at or above the last stable offset is touched, nor a batch before a producer
+//! snapshot behind it outlives a power cut; where a batch cannot be
 //! read, the log is left as it is and not tried again before the next start, as in Kafka.
 
 use std::rc::Rc;
@@ -38,6 +39,7 @@ impl Partition {
         need: &CompactionNeed,
         limits: CompactionLimits,
     ) -> Result<CompactionReport, StorageError> {
+        self.remember_producers(need.end).await?;
         let rules = self.compaction_rules(limits);
         let done = self.shared.log.compact(&rules, need).await;
         if matches!(done, Err(StorageError::Corrupt { .. })) {

@@ -152,8 +152,6 @@ async fn read_epochs(log: &Log, seen: LeaderEpochs) -> Result<LeaderEpochs, Stor
         })?,
     };
     epochs.truncate_from_end(log.log_end());
-    // The process may have died between the log's new start and the epochs' file.
-    epochs.truncate_from_start(log.log_start());
     for entry in seen.iter() {
         if epochs
             .latest()
@@ -162,6 +160,9 @@ async fn read_epochs(log: &Log, seen: LeaderEpochs) -> Result<LeaderEpochs, Stor
             epochs.assign(entry.epoch, entry.start);
         }
     }
+    // The process may have died between the log's new start and the epochs' file, and recovery
+    // also sees what lies below that start.
+    epochs.truncate_from_start(log.log_start());
     Ok(epochs)
 }
 

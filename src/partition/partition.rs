@@ -8,7 +8,7 @@ use base::{LeaderEpoch, Offset, TopicPartition};
 use config::TopicConfig;
 use reactor::{Core, Signal};
 use replica::{Effects, Replica};
-use storage::{FlushPolicy, Gate, Log, LogConfig, LogListener, StorageError};
+use storage::{FlushPolicy, Gate, GateGuard, Log, LogConfig, LogListener, StorageError};
 
 use crate::turns::Turns;
 
@@ -19,6 +19,8 @@ pub struct Partition {
 }
 
 pub(crate) struct Shared {
+    /// For tasks of its own.
+    this: Weak<Self>,
     pub(crate) core: Core,
     pub(crate) log: Log,
     pub(crate) replica: RefCell<Replica>,
@@ -28,6 +30,10 @@ pub(crate) struct Shared {
     /// Held by whoever changes the epochs or the log's start, so that the epochs' file is written
     /// in the order of their changes.
     pub(crate) epochs: Gate,
+    /// Whether the epochs' file lacks an epoch.
+    epochs_unwritten: Cell<bool>,
+    /// Held by whoever writes a producer snapshot.
+    snapshots: Gate,
     /// Held by a client's transactional append until it is admitted.
     pub(crate) turns: Turns,
     /// Whether what is appended may use the room that is kept back on a full disk.
@@ -77,13 +83,16 @@ pub(crate) fn log_config(config: &TopicConfig) -> LogConfig {
 impl Partition {
     pub(crate) fn new(core: &Core, log: Log, replica: Replica, config: TopicConfig) -> Self {
         let partition = Self {
-            shared: Rc::new(Shared {
+            shared: Rc::new_cyclic(|this| Shared {
+                this: this.clone(),
                 core: core.clone(),
                 log: log.clone(),
                 replica: RefCell::new(replica),
                 config: RefCell::new(Rc::new(config)),
                 changed: Signal::new(),
                 epochs: Gate::default(),
+                epochs_unwritten: Cell::new(false),
+                snapshots: Gate::default(),
                 turns: Turns::default(),
                 is_from_reserve: RESERVED_TOPICS.contains(&log.partition().topic.as_str()),
                 uncleanable: Cell::new(false),
@@ -91,9 +100,7 @@ impl Partition {
                 ended: Cell::new(false),
             }),
         };
-        let listener: Rc<dyn LogListener> = Rc::clone(&partition.shared) as Rc<dyn LogListener>;
-        let listener: Weak<dyn LogListener> = Rc::downgrade(&listener);
-        log.set_listener(listener);
+        log.set_listener(partition.shared.this.clone());
         partition
     }
 
@@ -139,22 +146,21 @@ impl Partition {
         *self.shared.config.borrow_mut() = Rc::new(config.clone());
     }
 
-    /// Begins to lead in `epoch`; the epoch is on the device when this returns, before the first
-    /// batch of it can be (KIP-101).
+    /// Begins to lead in `epoch`. Its batches tell of it (KIP-101); the epochs' file does before a
+    /// producer snapshot behind its start, since recovery reads batches from such a snapshot on.
+    /// So a node with many partitions starts without a flush for each.
     ///
     /// # Errors
-    /// When the device refuses.
+    /// When the log was closed or its directory went offline.
     pub async fn lead(&self, epoch: LeaderEpoch) -> Result<(), StorageError> {
-        // A batch that comes meanwhile would be of the new epoch before the device knows it.
-        let _alone = self.shared.log.hold_appends().await;
         let _epochs = self.shared.epochs.enter().await;
-        let (effects, text) = {
+        self.shared.log.check_open()?;
+        let effects = {
             let mut replica = self.shared.replica.borrow_mut();
-            let effects = replica.handle_lead(epoch, &[], 1);
-            (effects, replica.epochs().encode())
+            replica.handle_lead(epoch, &[], 1)
         };
         if effects.persist_epochs {
-            self.shared.log.write_epochs(&text).await?;
+            self.shared.epochs_unwritten.set(true);
         }
         self.shared.tell(&effects);
         Ok(())
@@ -180,7 +186,7 @@ impl Partition {
         // A log without a record has no producers.
         let written = match end {
             Offset(0) => Ok(()),
-            end => self.shared.log.write_snapshot(end, &bytes).await,
+            end => self.shared.write_snapshot(end, &bytes).await,
         };
         let closed = self.shared.log.close().await;
         self.shared.end();
@@ -195,6 +201,24 @@ impl Partition {
         self.shared.closed.set(true);
         self.shared.end();
         self.shared.log.remove().await
+    }
+
+    /// Sees to it that a producer snapshot at `end` or above outlives a power cut, before batches
+    /// below `end` go. Without it a restart would not know all of a producer's last batches, and
+    /// refuse one that comes again.
+    pub(crate) async fn remember_producers(&self, end: Offset) -> Result<(), StorageError> {
+        let log = &self.shared.log;
+        let _alone = self.shared.snapshots.enter().await;
+        if log.durable_snapshot() >= Some(end) {
+            return Ok(());
+        }
+        let (now, bytes) = {
+            let replica = self.shared.replica.borrow();
+            (replica.log_end(), replica.producers().encode())
+        };
+        log.flush_soon();
+        log.wait_durable(now).await?;
+        self.shared.write_snapshot(now, &bytes).await
     }
 
     pub(crate) fn end_now(&self) {
@@ -225,6 +249,23 @@ impl Shared {
         self.changed.notify();
     }
 
+    /// Writes the producers' states as of `offset`, and before them the epochs that begin below.
+    async fn write_snapshot(&self, offset: Offset, bytes: &[u8]) -> Result<(), StorageError> {
+        if self.epochs_unwritten.get() {
+            let alone = self.epochs.enter().await;
+            self.write_epochs(&alone).await?;
+        }
+        self.log.write_snapshot(offset, bytes).await
+    }
+
+    /// Writes the epochs as they are now, alone.
+    pub(crate) async fn write_epochs(&self, _alone: &GateGuard) -> Result<(), StorageError> {
+        let text = self.replica.borrow().epochs().encode();
+        self.log.write_epochs(&text).await?;
+        self.epochs_unwritten.set(false);
+        Ok(())
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.get()
     }
@@ -245,11 +286,14 @@ impl LogListener for Shared {
     fn handle_roll(&self, base: Offset) {
         // At this moment the producers' states are exactly those as of `base`.
         let bytes = self.replica.borrow().producers().encode();
-        let log = self.log.clone();
+        let Some(shared) = self.this.upgrade() else {
+            return;
+        };
         self.core.spawn(async move {
-            if let Err(error) = log.write_snapshot(base, &bytes).await {
+            let _alone = shared.snapshots.enter().await;
+            if let Err(error) = shared.write_snapshot(base, &bytes).await {
                 tracing::warn!(
-                    partition = %log.partition(), %base, %error,
+                    partition = %shared.log.partition(), %base, %error,
                     "producer snapshot not written; a restart reads more"
                 );
             }

@@ -35,7 +35,7 @@ impl Partition {
             return Err(DeleteRecordsError::OutOfRange);
         }
         self.move_log_start(to).await?;
-        self.shared.log.remove_below_start().await?;
+        self.remove_below_start().await?;
         Ok(self.log_start_offset())
     }
 
@@ -65,21 +65,32 @@ impl Partition {
                 self.move_log_start(end.offset).await?;
             }
         }
-        self.shared.log.remove_below_start().await
+        self.remove_below_start().await
+    }
+
+    async fn remove_below_start(&self) -> Result<usize, StorageError> {
+        let Some(end) = self.shared.log.removable_end() else {
+            return Ok(0);
+        };
+        match self.remember_producers(end).await {
+            // What goes makes room; who kept it all would never have any again.
+            Err(error) if error.is_no_room() => {
+                let partition = self.shared.log.partition();
+                tracing::warn!(%partition, %error, "producers not written down before records go");
+            }
+            other => other?,
+        }
+        self.shared.log.remove_below(end).await
     }
 
     async fn move_log_start(&self, to: Offset) -> Result<(), StorageError> {
         assert!(to <= self.high_watermark(), "only what is agreed upon goes");
         // Taken first, so that nobody is told of the old start while the log has the new one.
-        let _epochs = self.shared.epochs.enter().await;
+        let epochs = self.shared.epochs.enter().await;
         self.shared.log.note_log_start(to).await?;
-        let (effects, text) = {
-            let mut replica = self.shared.replica.borrow_mut();
-            let effects = replica.handle_log_start(to);
-            (effects, replica.epochs().encode())
-        };
+        let effects = self.shared.replica.borrow_mut().handle_log_start(to);
         if effects.persist_epochs {
-            self.shared.log.write_epochs(&text).await?;
+            self.shared.write_epochs(&epochs).await?;
         }
         self.shared.changed.notify();
         Ok(())

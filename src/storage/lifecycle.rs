@@ -19,7 +19,7 @@ use crate::segment::{Segment, Stage};
 use crate::standing::Standing;
 use crate::state::Place;
 
-/// How many producer snapshots are kept.
+/// How many producer snapshots are kept of those at or below what is durable.
 const SNAPSHOTS_KEPT: usize = 2;
 
 impl Log {
@@ -131,7 +131,12 @@ impl Log {
             };
             state.check();
         }
-        self.remove_snapshots(|snapshot| snapshot > end).await?;
+        let gone = {
+            let mut state = self.shared.state.borrow_mut();
+            let kept = state.snapshots.partition_point(|snapshot| *snapshot <= end);
+            state.snapshots.split_off(kept)
+        };
+        self.remove_snapshots(gone).await?;
         // They must not come back once the log has grown beyond them again.
         Ok(core.sync_dir(&dir).await?)
     }
@@ -158,7 +163,7 @@ impl Log {
     /// `OutOfRange` above the log's end; otherwise as the device answers.
     pub async fn advance_log_start(&self, log_start: Offset) -> Result<Offset, StorageError> {
         self.note_log_start(log_start).await?;
-        self.remove_below_start().await?;
+        self.remove_below(log_start).await?;
         Ok(self.log_start())
     }
 
@@ -197,14 +202,26 @@ impl Log {
         Ok(())
     }
 
-    /// Removes sealed segments that lie wholly below the log's start; how many went.
+    /// Where the last sealed segment that lies wholly below the log's start ends, where there is
+    /// one: [`Self::remove_below`] has something to do.
+    #[must_use]
+    pub fn removable_end(&self) -> Option<Offset> {
+        let state = self.shared.state.borrow();
+        let mut segments = state.segments.values().rev().skip(1);
+        let gone = segments
+            .find(|segment| segment.is_sealed() && segment.next_offset.get() <= state.log_start);
+        gone.map(|segment| segment.next_offset.get())
+    }
+
+    /// Removes sealed segments that lie wholly below the log's start and below `end`; how many
+    /// went. Who replays the log to know its producers keeps a snapshot at `end` or above first.
     ///
     /// # Errors
     /// When the device refuses; what is left is removed another time.
-    pub async fn remove_below_start(&self) -> Result<usize, StorageError> {
+    pub async fn remove_below(&self, end: Offset) -> Result<usize, StorageError> {
         let _alone = self.structure_gate().enter().await;
         let mut count = 0;
-        while let Some(gone) = self.pop_below_start()? {
+        while let Some(gone) = self.pop_below(end)? {
             let counters = self.engine().counters();
             counters.segments_removed.increment();
             counters.bytes_removed.add(gone.len.get());
@@ -219,10 +236,10 @@ impl Log {
         Ok(count)
     }
 
-    fn pop_below_start(&self) -> Result<Option<Rc<Segment>>, StorageError> {
+    fn pop_below(&self, end: Offset) -> Result<Option<Rc<Segment>>, StorageError> {
         self.check_open()?;
         let mut state = self.shared.state.borrow_mut();
-        let start = state.log_start;
+        let start = state.log_start.min(end);
         let first = state.segments.first_key_value();
         let is_gone = first
             .is_some_and(|(_, segment)| segment.is_sealed() && segment.next_offset.get() <= start);
@@ -363,38 +380,31 @@ impl Log {
         self.write_aborted().await?;
         let path = self.dir().join(FileKind::Snapshot.name(offset));
         self.engine().core().replace(&path, bytes).await?;
-        let snapshots = self.snapshots().await?;
-        let old = snapshots.len().saturating_sub(SNAPSHOTS_KEPT);
-        let newest_old = snapshots.iter().take(old).next_back().copied();
-        match newest_old {
-            Some(newest_old) => {
-                self.remove_snapshots(|snapshot| snapshot <= newest_old)
-                    .await
+        let gone: Vec<Offset> = {
+            let mut state = self.shared.state.borrow_mut();
+            if let Err(place) = state.snapshots.binary_search(&offset) {
+                state.snapshots.insert(place, offset);
             }
-            None => Ok(()),
-        }
+            // One beyond what is durable goes if the power fails, and must not be the only one.
+            let durable = state.durable.offset;
+            let certain = state.snapshots.partition_point(|kept| *kept <= durable);
+            let gone = certain.saturating_sub(SNAPSHOTS_KEPT);
+            state.snapshots.drain(..gone).collect()
+        };
+        self.remove_snapshots(gone).await
     }
 
-    async fn snapshots(&self) -> Result<Vec<Offset>, StorageError> {
-        let entries = self.engine().core().list(&self.dir()).await?;
-        let parsed = entries
-            .iter()
-            .filter_map(|entry| FileKind::parse(&entry.name));
-        let mut snapshots: Vec<Offset> = parsed
-            .filter(|(kind, _)| *kind == FileKind::Snapshot)
-            .map(|(_, offset)| offset)
-            .collect();
-        snapshots.sort_unstable();
-        Ok(snapshots)
+    /// The newest producer snapshot that a power cut leaves: at or below what is durable.
+    #[must_use]
+    pub fn durable_snapshot(&self) -> Option<Offset> {
+        let state = self.shared.state.borrow();
+        let durable = state.durable.offset;
+        let mut newest_first = state.snapshots.iter().rev();
+        newest_first.find(|kept| **kept <= durable).copied()
     }
 
-    async fn remove_snapshots(&self, is_gone: impl Fn(Offset) -> bool) -> Result<(), StorageError> {
-        for snapshot in self
-            .snapshots()
-            .await?
-            .into_iter()
-            .filter(|offset| is_gone(*offset))
-        {
+    async fn remove_snapshots(&self, gone: Vec<Offset>) -> Result<(), StorageError> {
+        for snapshot in gone {
             let path = self.dir().join(FileKind::Snapshot.name(snapshot));
             remove_if_there(self, path).await?;
         }

@@ -225,9 +225,11 @@ impl Log {
         self.shared.state.borrow().tail.memory()
     }
 
+    /// Whether the log can be used.
+    ///
     /// # Errors
-    /// When the log was closed or its directory went offline.
-    pub(crate) fn check_open(&self) -> Result<(), StorageError> {
+    /// When it was closed or its directory went offline.
+    pub fn check_open(&self) -> Result<(), StorageError> {
         self.engine().check_online()?;
         if self.shared.state.borrow().closed {
             return Err(StorageError::Closed);
@@ -254,11 +256,6 @@ impl Log {
             _alone: alone,
             shape,
         })
-    }
-
-    /// Keeps everybody from appending until the guard is dropped; waits for who is at it.
-    pub async fn hold_appends(&self) -> GateGuard {
-        self.shared.appends.enter().await
     }
 
     fn has_memory(&self, len: usize) -> bool {

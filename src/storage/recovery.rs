@@ -593,7 +593,9 @@ impl Recovery<'_> {
         snapshots: &[Offset],
     ) -> Result<(), StorageError> {
         let core = self.engine.core().clone();
-        let mut from = state.log_start;
+        // Also what lies below the log's start tells of producers, for as long as it is there.
+        let first = state.segments.first_key_value().map(|(base, _)| *base);
+        let mut from = first.unwrap_or(state.log_start);
         let aborted = self.survey_aborted(state).await?;
         for offset in snapshots.iter().rev() {
             let path = self.dir.join(FileKind::Snapshot.name(*offset));
@@ -603,15 +605,15 @@ impl Recovery<'_> {
                 core.sync_dir(&self.dir).await?;
                 continue;
             }
-            if aborted.is_none() {
-                continue;
-            }
-            let bytes = core.read_small(&path).await?;
-            if *offset >= from && self.visitor.load_snapshot(*offset, &bytes) {
+            if aborted.is_some() && self.report.snapshot.is_none() && *offset >= from {
+                let bytes = core.read_small(&path).await?;
+                if !self.visitor.load_snapshot(*offset, &bytes) {
+                    continue;
+                }
                 self.report.snapshot = Some(*offset);
                 from = *offset;
-                break;
             }
+            state.snapshots.insert(0, *offset);
         }
         for (base, written) in aborted.into_iter().flatten() {
             let end = state.segments.get(&base);

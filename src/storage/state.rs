@@ -70,6 +70,8 @@ pub(crate) struct LogState {
     pub(crate) durable: Place,
     /// Its aborted transactions.
     pub(crate) aborted: AbortedIndex,
+    /// The producer snapshots on the device, in order.
+    pub(crate) snapshots: Vec<Offset>,
     /// Where recent readers will go on.
     places: VecDeque<Place>,
     /// By how much the active file grows next.
@@ -107,6 +109,7 @@ impl LogState {
                 position: active.len.get(),
             },
             aborted: AbortedIndex::default(),
+            snapshots: Vec::new(),
             places: VecDeque::new(),
             step: STEP_FIRST,
             chunk_bytes: CHUNK_BYTES_MIN,

@@ -42,6 +42,39 @@ fn a_retry_hears_the_offset_of_the_first_time() {
     }
 }
 
+/// The story: batches are deleted before their producer hears of them, in the segment that is
+/// written and together with segments of their own, and the power fails. The producer sends them
+/// again and hears their offsets: what it did is known without the records.
+#[test]
+fn a_retry_hears_the_offset_of_records_that_were_deleted() {
+    for (segment_bytes, is_retained) in [(1 << 20, false), (1 << 20, true), (300, false)] {
+        let (world, node) = world(3);
+        let mut config = topic(&[("retention.ms", "1"), ("file.delete.delay.ms", "0")]);
+        config.segment_bytes = segment_bytes;
+        for life in 0..2 {
+            let config = config.clone();
+            let done = world.run_process(node, LIMIT, move |core| async move {
+                let opened = start(&core, &config, life).await.unwrap();
+                let partition = opened.partition.clone();
+                for batch in 0..5_i32 {
+                    let request = request(&[vec![1; 200]], Some(batch));
+                    let outcome = partition.clone().append(request).await.unwrap();
+                    assert_eq!(outcome.base_offset, Offset(i64::from(batch)));
+                }
+                assert_eq!(partition.high_watermark(), Offset(5));
+                if is_retained {
+                    partition.retain().await.unwrap();
+                } else {
+                    partition.delete_records(Offset(-1)).await.unwrap();
+                }
+                assert_eq!(partition.log_start_offset(), Offset(5));
+            });
+            assert_eq!(done, Some(()));
+            world.power_cut(node);
+        }
+    }
+}
+
 /// The story: a consumer asks while a batch is in memory and not on the device: it sees nothing
 /// of it, waits, and is woken by the flush.
 #[test]

@@ -197,7 +197,7 @@ fn many_aborted_transactions_take_files_and_no_memory() {
         }
         assert_eq!(log.aborted_in(Offset(0), Offset(count)).await.unwrap(), all);
         log.advance_log_start(Offset(count - 1)).await.unwrap();
-        log.remove_below_start().await.unwrap();
+        log.remove_below(Offset(count - 1)).await.unwrap();
         let left = log.aborted_in(Offset(count - 1), Offset(count)).await;
         assert_eq!(left.unwrap(), all[all.len() - 1..]);
         assert_eq!(log.aborted_count(Offset(0)), 0, "gone with its segment");
