@@ -238,6 +238,10 @@ impl World {
     pub fn kill(&self, node: Node) {
         if self.is_running(node) {
             self.end_process(node.0, Power::Stopped);
+        } else {
+            // Planned after the process had ended by itself: not for the next one.
+            self.universe
+                .machine(node.0, |machine| machine.planned_errors.clear());
         }
     }
 
