@@ -238,15 +238,15 @@ impl Log {
     }
 
     /// Makes sure that a batch of this shape can be appended, and keeps others out until the
-    /// reservation is dropped. Callers are served in the order of their calls.
+    /// reservation is dropped. Callers are served in the order of their calls, and may go away.
     ///
     /// # Errors
     /// When the log is closed or offline, or no memory could ever hold the batch.
     pub async fn reserve(&self, shape: BatchShape) -> Result<Reservation, StorageError> {
-        let alone = self.shared.appends.enter().await;
+        let mut alone = self.shared.appends.enter().await;
         self.check_open()?;
         if self.needs_roll(&shape) {
-            self.roll().await?;
+            alone = self.roll_to_the_end(alone).await?;
         }
         if !self.has_memory(shape.len) {
             self.gather_memory(shape.len).await?;

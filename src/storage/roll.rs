@@ -4,14 +4,16 @@
 //! before the old segment's bytes, the new file and its directory entry are; a segment is sealed
 //! only when all of it was flushed; its true size is durable before its indexes are written.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
 use base::Offset;
-use reactor::{Core, File, IoErrorKind, OpenMode};
+use reactor::{Core, File, IoErrorKind, OpenMode, Signal};
 
 use crate::disk::DiskLevel;
 use crate::error::StorageError;
+use crate::gate::GateGuard;
 use crate::layout::FileKind;
 use crate::log::Log;
 use crate::planted::planted;
@@ -65,6 +67,28 @@ impl Log {
             self.flush_soon();
         }
         Ok(())
+    }
+
+    /// Rolls, also when the caller goes away meanwhile, and gives the gate back. A file that was
+    /// made and then forgotten would tell recovery that the log before it ends there.
+    pub(crate) async fn roll_to_the_end(
+        &self,
+        alone: GateGuard,
+    ) -> Result<GateGuard, StorageError> {
+        let ended = Rc::new((Signal::new(), RefCell::new(None)));
+        let (log, told) = (self.clone(), Rc::clone(&ended));
+        self.engine().core().spawn(async move {
+            let rolled = log.roll().await;
+            told.1.replace(Some(rolled.map(|()| alone)));
+            told.0.notify();
+        });
+        loop {
+            let wait = ended.0.wait();
+            if let Some(rolled) = ended.1.take() {
+                return rolled;
+            }
+            wait.await;
+        }
     }
 
     /// Makes the segment's file at least `needed` bytes large.

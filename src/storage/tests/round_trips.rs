@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use base::{Offset, Random};
-use reactor::sim::{NodeOptions, World};
+use base::{Offset, Random, Timestamp};
+use reactor::first;
+use reactor::sim::{Faults, NodeOptions, World};
 
 use super::model::{Model, append, check_read, check_times, open, read_all};
-use crate::{LogConfig, Planted};
+use crate::{BatchShape, LogConfig, Planted};
 
 const LIMIT: Duration = Duration::from_secs(3600);
 
@@ -94,6 +95,50 @@ async fn live(
     opened.dir.mark_clean().await.unwrap();
     opened.engine.stop();
     model
+}
+
+/// The story: producers hang up while their large batches wait for a new segment, and others go on
+/// with small ones that fit into the old one. Then the power fails: nothing is missing.
+#[test]
+fn who_goes_away_while_a_segment_begins_harms_nobody() {
+    for seed in 1..=10 {
+        let (world, node) = world(seed);
+        world.set_faults(Faults::slow(seed));
+        let lived = world.run_process(node, LIMIT, move |core| async move {
+            let mut random = Random::new(seed);
+            let config = LogConfig {
+                segment_bytes: 30_000,
+                ..LogConfig::default()
+            };
+            let log = open(&core, config, Planted::default()).await.unwrap().log;
+            let mut model = Model::default();
+            for _ in 0..100 {
+                if random.chance(1, 3) {
+                    let shape = BatchShape {
+                        len: 25_000,
+                        offset_count: 1,
+                        max_timestamp: Timestamp(1_000_000),
+                    };
+                    let patience = core.sleep(Duration::from_micros(random.below(500)));
+                    drop(first(log.reserve(shape), patience).await);
+                }
+                let (sent, batch) = model.random_batch(&mut random, 1_000, 1_000_000);
+                append(&log, &sent, &batch).await.unwrap();
+                model.batches.push(batch);
+            }
+            log.flush().await.unwrap();
+            model
+        });
+        let model = lived.expect("the process ends");
+        world.power_cut(node);
+        let done = world.run_process(node, LIMIT, move |core| async move {
+            let opened = open(&core, LogConfig::default(), Planted::default()).await;
+            let log = opened.unwrap().log;
+            assert_eq!(log.log_end(), Offset(model.end()));
+            assert_eq!(read_all(&log).await.unwrap(), model.bytes_from(0, i64::MAX));
+        });
+        assert_eq!(done, Some(()));
+    }
 }
 
 /// The story: a follower learns that its end differs from the leader's, is cut, and goes on.
