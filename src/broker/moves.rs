@@ -340,14 +340,23 @@ impl Broker {
         }
         opened.configure_as(partition);
         let works = opened.log().engine().offline().is_none();
+        self.end_host(id);
+        partition.hand_over(held, works.then_some(&opened)).await;
+        if !self.shared.hosted.ids().contains(&id) {
+            // Its topic was deleted in that moment.
+            partition.remove_left().await?;
+            opened.remove().await?;
+            return Ok(false);
+        }
         if works {
             self.shared.hosted.set(id, Hosting::Serving(opened.clone()));
         } else {
             self.shared.hosted.set(id, Hosting::Offline);
             opened.abandon();
         }
+        // One may have been started meanwhile, on what is no more.
         self.end_host(id);
-        if let Err(error) = partition.retire(held).await {
+        if let Err(error) = partition.remove_left().await {
             let partition = partition.name();
             tracing::warn!(%partition, %error, "its old log is removed at the next start");
         }

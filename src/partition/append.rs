@@ -63,7 +63,15 @@ impl Partition {
         }
         let mut validated = self.validate(&request, &config, now)?;
         let recompressed = recompress(&request, &config, &mut validated)?;
-        let reservation = self.shared.log.reserve(shape(&validated)).await?;
+        let reservation = match self.shared.log.reserve(shape(&validated)).await {
+            Err(StorageError::Closed) => {
+                return match self.successor_for(request.appender) {
+                    Some(successor) => Box::pin(successor.append(request)).await,
+                    None => Err(StorageError::Closed.into()),
+                };
+            }
+            reserved => reserved?,
+        };
         if self.is_closed() {
             return Err(StorageError::Closed.into());
         }

@@ -10,6 +10,7 @@
 use base::{LeaderEpoch, Uuid};
 use storage::{Engine, FutureLog, GateGuard, HeldLog, StorageError};
 
+use crate::append::Appender;
 use crate::open::OpenPartition;
 use crate::partition::Partition;
 
@@ -87,14 +88,30 @@ impl Partition {
         self.configure(&config);
     }
 
-    /// Ends the partition: another one has taken its place. Who waits for it is told to ask again,
-    /// and its files go.
+    /// Ends the partition: another one takes its place. Producers that wait for it go on with
+    /// `successor`, in their order and before anyone who comes later, so that nobody's first batch
+    /// is refused and the second one taken; everybody else is told to ask again.
+    pub async fn hand_over(&self, held: Held, successor: Option<&Self>) {
+        self.shared.successor.replace(successor.cloned());
+        self.abandon();
+        self.shared.log.give_up(held.log).await;
+    }
+
+    /// Removes the files of a partition that another one has taken the place of.
     ///
     /// # Errors
-    /// When the files cannot be removed.
-    pub async fn retire(&self, held: Held) -> Result<(), StorageError> {
-        self.abandon();
-        self.shared.log.retire(held.log).await
+    /// When they cannot be removed; the next start does it.
+    pub async fn remove_left(&self) -> Result<(), StorageError> {
+        self.shared.log.remove_files().await
+    }
+
+    /// Who goes on with a producer's batch that this partition cannot take any more. A coordinator
+    /// begins anew there, and what was asked about a transaction is not known there.
+    pub(crate) fn successor_for(&self, appender: Appender) -> Option<Self> {
+        if appender != Appender::Producer {
+            return None;
+        }
+        self.shared.successor.borrow().clone()
     }
 
     /// Ends the partition without touching its files, since they cannot be touched.

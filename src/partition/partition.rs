@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) is_from_reserve: bool,
     /// True once compaction met a batch that cannot be read.
     pub(crate) uncleanable: Cell<bool>,
+    /// Who has taken this partition's place.
+    pub(crate) successor: RefCell<Option<Partition>>,
     /// Nothing more is appended.
     closed: Cell<bool>,
     /// Nothing more becomes durable.
@@ -96,6 +98,7 @@ impl Partition {
                 turns: Turns::default(),
                 is_from_reserve: RESERVED_TOPICS.contains(&log.partition().topic.as_str()),
                 uncleanable: Cell::new(false),
+                successor: RefCell::new(None),
                 closed: Cell::new(false),
                 ended: Cell::new(false),
             }),

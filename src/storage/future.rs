@@ -100,14 +100,14 @@ impl Log {
         })
     }
 
-    /// Removes a held log: another one has taken its place.
-    ///
-    /// # Errors
-    /// When the device refuses; what is left is removed at the next start.
-    pub async fn retire(&self, held: HeldLog) -> Result<(), StorageError> {
+    /// Closes a held log for good: another one takes its place. At the moment when this returns
+    /// nobody waits to append any more. Its files are still to be removed.
+    pub async fn give_up(&self, held: HeldLog) {
         self.close_now();
         drop(held);
-        self.remove_files().await
+        while self.append_gate().try_enter().is_none() {
+            drop(self.append_gate().enter().await);
+        }
     }
 }
 

@@ -353,7 +353,11 @@ impl Log {
     }
 
     /// Removes the files of a closed log.
-    pub(crate) async fn remove_files(&self) -> Result<(), StorageError> {
+    ///
+    /// # Errors
+    /// When the device refuses; what is left is removed at the next start.
+    pub async fn remove_files(&self) -> Result<(), StorageError> {
+        assert!(self.shared.state.borrow().closed, "nobody uses it");
         let _structure = self.structure_gate().enter().await;
         self.lane().wait_idle().await;
         for segment in self.segments() {

@@ -319,10 +319,11 @@ async fn move_to(life: &Life, to: usize, random: &mut Random) -> Result<(), Stor
     life.outside.place.set(to);
     life.pause(5_000).await;
     opened.configure_as(&partition);
+    partition.hand_over(held, Some(&opened)).await;
     life.serving.replace(opened);
     add(&life.outside.done.moves, 1);
     // What is left is removed at the next start.
-    let _ = partition.retire(held).await;
+    let _ = partition.remove_left().await;
     Ok(())
 }
 

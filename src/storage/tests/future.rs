@@ -87,7 +87,8 @@ async fn move_log(core: Core, shared: Rc<RefCell<Option<Model>>>, seed: u64) {
     }
     let held = from.log.hold().await.unwrap();
     let found = future.finish(&held, EPOCHS, b"producers").await.unwrap();
-    from.log.retire(held).await.unwrap();
+    from.log.give_up(held).await;
+    from.log.remove_files().await.unwrap();
     assert!(from.engine.offline().is_none() && to.offline().is_none());
     let open = OpenLog {
         partition: found.partition.clone(),
