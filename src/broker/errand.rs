@@ -1,14 +1,15 @@
 //! Work that travels between cores: a closure out, its result back.
 //!
-//! Invariant: an errand is begun in the order in which it was sent, and runs up to its first wait
-//! before the next one is looked at. Appends of one connection keep their order by this.
+//! Invariants: an errand is begun in the order in which it was sent, and runs up to its first wait
+//! before the next one is looked at: appends of one connection keep their order by this. Once
+//! begun it goes on to its end, whether or not anybody waits for it.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use base::CoreId;
-use reactor::reply;
+use reactor::{Replier, reply};
 
 use crate::broker::Broker;
 use crate::hosted::Unavailable;
@@ -59,16 +60,25 @@ impl Broker {
         F: FnOnce(&Broker) -> T + Send + 'static,
         T: Future<Output = R> + 'static,
     {
-        let way = if core == self.core().id() {
-            Way::Here(Begun::begin(work(self)))
+        let answer = if core == self.core().id() {
+            let (replier, answer) = reply();
+            self.run(work(self), replier);
+            answer
         } else {
-            Way::There(self.send_errand(core, work))
+            self.send_errand(core, work)
         };
-        async move {
-            match way {
-                Way::Here(begun) => Ok(begun.end().await),
-                Way::There(reply) => reply.await.map_err(|_gone| Unavailable::Stopping),
-            }
+        async move { answer.await.map_err(|_gone| Unavailable::Stopping) }
+    }
+
+    /// Begins `work` now and lets it go on as a task of its own: who waits for several errands
+    /// waits for one after the other, and one that stood still meanwhile could hold what another
+    /// one needs.
+    fn run<R: Send + 'static>(&self, work: impl Future<Output = R> + 'static, replier: Replier<R>) {
+        match Begun::begin(work) {
+            Begun::Done(value) => replier.send(value),
+            waiting @ Begun::Waiting(_) => self
+                .core()
+                .spawn(async move { replier.send(waiting.end().await) }),
         }
     }
 
@@ -79,21 +89,9 @@ impl Broker {
         T: Future<Output = R> + 'static,
     {
         let (replier, answer) = reply();
-        let errand: Errand = Box::new(move |broker: &Broker| match Begun::begin(work(broker)) {
-            Begun::Done(value) => replier.send(value),
-            waiting @ Begun::Waiting(_) => {
-                broker
-                    .core()
-                    .spawn(async move { replier.send(waiting.end().await) });
-            }
-        });
+        let errand: Errand = Box::new(move |broker: &Broker| broker.run(work(broker), replier));
         // A core that is gone drops the errand and with it the replier, which the caller sees.
         let _ = self.send_to(core, errand);
         answer
     }
-}
-
-enum Way<R> {
-    Here(Begun<R>),
-    There(reactor::Reply<R>),
 }
