@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use base::CoreId;
-use reactor::{Replier, reply};
+use reactor::{Core, Replier, reply};
 
 use crate::broker::Broker;
 use crate::hosted::Unavailable;
@@ -62,24 +62,12 @@ impl Broker {
     {
         let answer = if core == self.core().id() {
             let (replier, answer) = reply();
-            self.run(work(self), replier);
+            run(self.core(), work(self), replier);
             answer
         } else {
             self.send_errand(core, work)
         };
         async move { answer.await.map_err(|_gone| Unavailable::Stopping) }
-    }
-
-    /// Begins `work` now and lets it go on as a task of its own: who waits for several errands
-    /// waits for one after the other, and one that stood still meanwhile could hold what another
-    /// one needs.
-    fn run<R: Send + 'static>(&self, work: impl Future<Output = R> + 'static, replier: Replier<R>) {
-        match Begun::begin(work) {
-            Begun::Done(value) => replier.send(value),
-            waiting @ Begun::Waiting(_) => self
-                .core()
-                .spawn(async move { replier.send(waiting.end().await) }),
-        }
     }
 
     fn send_errand<R, F, T>(&self, core: CoreId, work: F) -> reactor::Reply<R>
@@ -89,9 +77,29 @@ impl Broker {
         T: Future<Output = R> + 'static,
     {
         let (replier, answer) = reply();
-        let errand: Errand = Box::new(move |broker: &Broker| broker.run(work(broker), replier));
+        let errand: Errand =
+            Box::new(move |broker: &Broker| run(broker.core(), work(broker), replier));
         // A core that is gone drops the errand and with it the replier, which the caller sees.
         let _ = self.send_to(core, errand);
         answer
     }
 }
+
+/// Begins `work` now and lets it go on as a task of its own: who waits for several errands waits
+/// for one after the other, and one that stood still meanwhile could hold what another one needs.
+fn run<R: Send + 'static>(
+    core: &Core,
+    work: impl Future<Output = R> + 'static,
+    replier: Replier<R>,
+) {
+    match Begun::begin(work) {
+        Begun::Done(value) => replier.send(value),
+        waiting @ Begun::Waiting(_) => {
+            core.spawn(async move { replier.send(waiting.end().await) });
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/errand.rs"]
+mod tests;
