@@ -288,9 +288,7 @@ impl Log {
 
     /// Writes the files that are not what the entries say: due before a producer snapshot.
     pub(crate) async fn write_aborted(&self) -> Result<(), StorageError> {
-        if self.shared.state.borrow().aborted.unwritten.is_empty() {
-            return Ok(());
-        }
+        // Also when nothing is left to write: somebody else may still be at it.
         let _structure = self.structure_gate().enter().await;
         while let Some(unwritten) = self.next_unwritten() {
             let (base, lacking) = (unwritten.base, unwritten.lacking);
