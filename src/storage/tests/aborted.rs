@@ -3,7 +3,7 @@
 //! Story: a reader of committed records that is not told of an aborted transaction sees it; one
 //! that is told of too many waits for markers that are not there and misses what was committed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -95,6 +95,50 @@ fn abort(epoch: i16) -> Vec<u8> {
 async fn told(log: &Log, from: i64, to: i64) -> Vec<i64> {
     let found = log.aborted_in(Offset(from), Offset(to)).await.unwrap();
     found.iter().map(|one| one.last_offset.0).collect()
+}
+
+/// The story: a log is closed while the snapshot of a roll is on its way, and the power fails. The
+/// snapshot that is there must not stand before a file that is not.
+#[test]
+fn a_snapshot_stands_behind_what_was_aborted() {
+    for seed in 1..=20 {
+        let (world, node) = world(seed);
+        world.set_faults(Faults::slow(seed));
+        let is_written = Rc::new(Cell::new(false));
+        let done = Rc::clone(&is_written);
+        world.start(node, 1, move |core| {
+            let done = Rc::clone(&done);
+            async move {
+                let opened = open(&core, LogConfig::default(), Planted::default()).await;
+                let log = opened.unwrap().log;
+                for _ in 0..10 {
+                    append_one(&log, &abort(0)).await;
+                }
+                log.flush().await.unwrap();
+                for aborted in decode(&bytes(KAFKA), Offset(0)).unwrap() {
+                    log.note_aborted(aborted);
+                }
+                let (end, rolled) = (log.log_end(), log.clone());
+                core.spawn(async move {
+                    // The end of the process comes before its own.
+                    let _ = rolled.write_snapshot(end, b"producers").await;
+                });
+                core.yield_now().await;
+                log.write_snapshot(end, b"producers").await.unwrap();
+                done.set(true);
+                core.sleep(Duration::from_secs(3600)).await;
+            }
+        });
+        assert!(world.run_until(|| is_written.get(), Duration::from_secs(60)));
+        world.power_cut(node);
+        let done = world.run_process(node, Duration::from_secs(3600), |core| async move {
+            let opened = open(&core, LogConfig::default(), Planted::default()).await;
+            let opened = opened.unwrap();
+            assert!(opened.report.snapshot.is_some());
+            assert_eq!(told(&opened.log, 0, 10).await, [3, 6, 7, 9]);
+        });
+        assert!(done.is_some(), "seed {seed}");
+    }
 }
 
 /// What a reader is told, whether it comes from memory, from a file or from both.
