@@ -3,7 +3,8 @@
 
 FileStreamSource reads a file that grows, the worker writes its lines and the place in the file in one
 transaction. Worker and broker are killed with SIGKILL at random points of the way. At the end each line has one
-committed copy, in order, and FileStreamSink, which promises no more than that, has written each at least once.
+committed copy, in order, and FileStreamSink, which promises no more than that, has written each at least once;
+the worker ends well and leaves no transaction open.
 
 Lines about results go to standard error; the last line of standard output is `passed failed skipped`.
 """
@@ -12,6 +13,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,9 +21,11 @@ import time
 import urllib.error
 import urllib.request
 
+from files import Files
 from peers import Broker, Failure, Tools, random_of, random_points, say
 
 SILENCE_SECONDS = 300
+NUDGE_SECONDS = 1
 TOPIC = "connect-lines"
 
 
@@ -72,6 +76,17 @@ class Worker:
         if self.process and self.process.poll() is None:
             os.killpg(self.process.pid, 9)
             self.process.wait()
+
+    def end(self):
+        """Ends it as an operator does."""
+        self.process.terminate()
+        try:
+            status = self.process.wait(SILENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise Failure("the worker does not end") from None
+        # What a Java machine ends with when it was asked to.
+        if status != 128 + signal.SIGTERM:
+            raise Failure(f"the worker ended with {status}")
 
     def ask(self, path, body=None):
         """Asks until it answers: a worker takes a while to be one."""
@@ -146,6 +161,14 @@ class Run:
             file.writelines(line + "\n" for line in self.lines[self.written : self.written + lines])
         self.written = min(self.written + lines, len(self.lines))
 
+    def nudge(self):
+        """Has the source look again at what it has read: it looks only where the file has more than it knows.
+
+        What has no end of line is no line.
+        """
+        with open(self.source, "a", encoding="ascii") as file:
+            file.write(".")
+
     def seen(self):
         """How many lines a reader of committed records has printed."""
         with open(self.amid, "rb") as file:
@@ -161,6 +184,7 @@ class Run:
         points += [(point, "broker") for point in random_points(self.dice, self.options.broker_kills)]
         points.sort()
         seen, heard = 0, time.monotonic()
+        nudged = heard
         while seen < len(self.lines):
             # Not far ahead of the worker, so that it always has something under way.
             if self.written < seen + 3000:
@@ -168,14 +192,23 @@ class Run:
             time.sleep(0.05)
             before, seen = seen, self.seen()
             if seen != before:
-                heard = time.monotonic()
+                heard = nudged = time.monotonic()
+            if self.written == len(self.lines) and time.monotonic() - nudged > NUDGE_SECONDS:
+                self.nudge()
+                nudged = time.monotonic()
             if time.monotonic() - heard > SILENCE_SECONDS:
                 raise Failure(f"nothing new within {SILENCE_SECONDS} s, at {seen} lines: {self.worker.states()}")
             if points and seen >= points[0][0] * len(self.lines):
                 self.kill(points.pop(0)[1])
+        if points:
+            raise Failure(f"{len(points)} kills were not made: all lines were there before")
 
     def kill(self, what):
-        time.sleep(self.dice.random() * 0.5)
+        """Somewhere in the midst of transactions: the file grows on until then."""
+        due = time.monotonic() + self.dice.random() * 0.5
+        while time.monotonic() < due:
+            self.grow(20)
+            time.sleep(0.01)
         self.kills[what] += 1
         if what == "worker":
             self.worker.kill()
@@ -203,6 +236,20 @@ class Run:
                 raise Failure(f"the sink misses {len(missing)} lines: {self.worker.states()}")
             time.sleep(1)
 
+    def check_ends(self):
+        """Nothing is open when the worker has ended; says what the broker leaves in its files then."""
+        self.worker.end()
+        left = self.tools.open_transactions()
+        if left:
+            raise Failure(f"transactions that have not ended: {left}")
+        if not self.options.data:
+            return ""
+        self.broker.stop()
+        files = Files(self.tools, self.options.data)
+        aborted = files.check_aborted(TOPIC)
+        files.check_transactions()
+        return f"; {aborted} aborted transactions, all of them in .txnindex"
+
     def stop(self):
         self.worker.kill()
         if self.reader and self.reader.poll() is None:
@@ -219,6 +266,7 @@ def arguments():
     parser.add_argument("--worker-kills", type=int, default=3)
     parser.add_argument("--broker-kills", type=int, default=3)
     parser.add_argument("--port", type=int, default=28083, help="where the worker's REST interface listens")
+    parser.add_argument("--data", help="the broker's directory, for a look at the files when it has ended")
     parser.add_argument("--seed", type=int, help="of the points where something is killed")
     parser.add_argument("--folder", help="where traces go; kept")
     found = parser.parse_args()
@@ -238,10 +286,11 @@ def main():
         run = Run(options, broker, Tools(options.kafka_home, options.bootstrap, options.folder))
         run.work()
         run.check()
+        seen = run.check_ends()
         say(
             f"  ok    connect: {options.records} lines, {run.kills['worker']} kills of the worker, "
             f"{run.kills['broker']} of the broker: one committed copy of each, in order "
-            f"({time.monotonic() - began:.0f} s)"
+            f"({time.monotonic() - began:.0f} s){seen}"
         )
     except Failure as failure:
         say(f"  FAIL  connect: {failure}")
