@@ -86,3 +86,38 @@ pub(crate) fn run() -> ExitCode {
         Command::Completions(options) => completions::run(&options),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use config::{BrokerConfig, Inputs};
+
+    use super::CommandLine;
+
+    /// The variables that any command's arguments may come from.
+    fn variables(command: &clap::Command, found: &mut Vec<String>) {
+        let named = command.get_arguments().filter_map(clap::Arg::get_env);
+        found.extend(named.map(|name| name.to_str().unwrap().to_owned()));
+        for command in command.get_subcommands() {
+            variables(command, found);
+        }
+    }
+
+    /// The story: an operator has set in a shell which cluster the commands are meant for, and starts
+    /// a node from it. A node takes a variable of ours that it does not know for a mistake.
+    #[test]
+    fn a_node_starts_beside_what_commands_read_from_the_environment() {
+        let mut found = Vec::new();
+        variables(&CommandLine::command(), &mut found);
+        assert!(found.contains(&"FOREBAY_BROKERS".to_owned()), "{found:?}");
+        for name in found {
+            let environment = [(name.clone(), "node-1:9092".to_owned())];
+            let inputs = Inputs {
+                environment: &environment,
+                ..Inputs::default()
+            };
+            let loaded = BrokerConfig::load(&inputs);
+            assert!(loaded.is_ok(), "{name}: {:?}", loaded.err());
+        }
+    }
+}

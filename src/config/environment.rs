@@ -10,8 +10,10 @@ use crate::keys::Family;
 use crate::nearest::nearest;
 use crate::source::Source;
 
-/// Variables that other parts of the program read.
+/// Variables that other parts of the program read, its clients too: one shell may have both.
 const RESERVED: &[&str] = &[
+    "FOREBAY_ADMIN",
+    "FOREBAY_BROKERS",
     "FOREBAY_CLUSTER_ID",
     "FOREBAY_CONFIG",
     "FOREBAY_FEATURES",
