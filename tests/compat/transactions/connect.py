@@ -53,8 +53,10 @@ class Worker:
             "exactly.once.source.support": "enabled",
             "offset.flush.interval.ms": 1000,
             "listeners": self.address,
-            "session.timeout.ms": 10000,
-            "rebalance.timeout.ms": 15000,
+            # Longer than a broker is away: a worker that was given up meanwhile stops its tasks, and may
+            # then leave them so, on Apache Kafka too.
+            "session.timeout.ms": 30000,
+            "rebalance.timeout.ms": 60000,
             "scheduled.rebalance.max.delay.ms": 1000,
         }
         with open(self.properties, "w", encoding="ascii") as file:
