@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use base::CoreId;
-use reactor::{Core, Replier, reply};
+use reactor::{Core, Replier, Reply, reply};
 
 use crate::broker::Broker;
 use crate::hosted::Unavailable;
@@ -61,24 +61,29 @@ impl Broker {
         T: Future<Output = R> + 'static,
     {
         let answer = if core == self.core().id() {
-            let (replier, answer) = reply();
-            run(self.core(), work(self), replier);
-            answer
+            begin(self.core(), work(self))
         } else {
-            self.send_errand(core, work)
+            Answer::Later(self.send_errand(core, work))
         };
-        async move { answer.await.map_err(|_gone| Unavailable::Stopping) }
+        async move {
+            match answer {
+                Answer::Now(value) => Ok(value),
+                Answer::Later(answer) => answer.await.map_err(|_gone| Unavailable::Stopping),
+            }
+        }
     }
 
-    fn send_errand<R, F, T>(&self, core: CoreId, work: F) -> reactor::Reply<R>
+    fn send_errand<R, F, T>(&self, core: CoreId, work: F) -> Reply<R>
     where
         R: Send + 'static,
         F: FnOnce(&Broker) -> T + Send + 'static,
         T: Future<Output = R> + 'static,
     {
         let (replier, answer) = reply();
-        let errand: Errand =
-            Box::new(move |broker: &Broker| run(broker.core(), work(broker), replier));
+        let errand: Errand = Box::new(move |broker: &Broker| match Begun::begin(work(broker)) {
+            Begun::Done(value) => replier.send(value),
+            Begun::Waiting(work) => go_on(broker.core(), work, replier),
+        });
         // A core that is gone drops the errand and with it the replier, which the caller sees.
         let _ = self.send_to(core, errand);
         answer
@@ -87,17 +92,29 @@ impl Broker {
 
 /// Begins `work` now and lets it go on as a task of its own: who waits for several errands waits
 /// for one after the other, and one that stood still meanwhile could hold what another one needs.
-fn run<R: Send + 'static>(
-    core: &Core,
-    work: impl Future<Output = R> + 'static,
-    replier: Replier<R>,
-) {
+fn begin<R: Send + 'static>(core: &Core, work: impl Future<Output = R> + 'static) -> Answer<R> {
     match Begun::begin(work) {
-        Begun::Done(value) => replier.send(value),
-        waiting @ Begun::Waiting(_) => {
-            core.spawn(async move { replier.send(waiting.end().await) });
+        Begun::Done(value) => Answer::Now(value),
+        Begun::Waiting(work) => {
+            let (replier, answer) = reply();
+            go_on(core, work, replier);
+            Answer::Later(answer)
         }
     }
+}
+
+fn go_on<R: Send + 'static>(
+    core: &Core,
+    work: Pin<Box<dyn Future<Output = R>>>,
+    replier: Replier<R>,
+) {
+    core.spawn(async move { replier.send(work.await) });
+}
+
+/// What an errand results in. Most reads end at once, and then take no memory for the way back.
+enum Answer<R> {
+    Now(R),
+    Later(Reply<R>),
 }
 
 #[cfg(test)]

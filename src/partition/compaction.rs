@@ -1,8 +1,8 @@
 //! Compacting a partition's log: what the topic's configuration and the producers ask for.
 //!
 //! Invariants: nothing at or above the last stable offset is touched, nor a batch before a producer
-//! snapshot behind it outlives a power cut; where a batch cannot be
-//! read, the log is left as it is and not tried again before the next start, as in Kafka.
+//! snapshot behind it outlives a power cut; where a batch cannot be read, the log is left as it is
+//! and not tried again before the next start, as in Kafka.
 
 use std::rc::Rc;
 

@@ -4,6 +4,7 @@
 //! last one is active; the hot tail holds all that is not on the device.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -145,7 +146,9 @@ impl LogState {
         let holder = self.segment_for(offset);
         let holder = holder.filter(|segment| segment.next_offset.get() > offset);
         holder.or_else(|| {
-            let mut behind = self.segments.range(offset.plus(1)..);
+            // A damaged log may end at the greatest offset there is.
+            let range = (Bound::Excluded(offset), Bound::Unbounded);
+            let mut behind = self.segments.range(range);
             behind.next().map(|(_, segment)| Rc::clone(segment))
         })
     }
