@@ -80,10 +80,8 @@ impl Broker {
         T: Future<Output = R> + 'static,
     {
         let (replier, answer) = reply();
-        let errand: Errand = Box::new(move |broker: &Broker| match Begun::begin(work(broker)) {
-            Begun::Done(value) => replier.send(value),
-            Begun::Waiting(work) => go_on(broker.core(), work, replier),
-        });
+        let errand: Errand =
+            Box::new(move |broker: &Broker| run(broker.core(), work(broker), replier));
         // A core that is gone drops the errand and with it the replier, which the caller sees.
         let _ = self.send_to(core, errand);
         answer
@@ -100,6 +98,18 @@ fn begin<R: Send + 'static>(core: &Core, work: impl Future<Output = R> + 'static
             go_on(core, work, replier);
             Answer::Later(answer)
         }
+    }
+}
+
+/// Begins `work` now and lets it go on as a task of its own; `replier` tells what it results in.
+pub(crate) fn run<R: Send + 'static>(
+    core: &Core,
+    work: impl Future<Output = R> + 'static,
+    replier: Replier<R>,
+) {
+    match Begun::begin(work) {
+        Begun::Done(value) => replier.send(value),
+        Begun::Waiting(work) => go_on(core, work, replier),
     }
 }
 

@@ -1,6 +1,9 @@
 //! The partitions that this core owns, and work done on them for any core.
+//!
+//! Invariant: work that waits for a partition's opening is begun in the order in which it came, and
+//! before any that comes after the opening.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -46,10 +49,26 @@ pub(crate) enum Hosting {
     Offline,
 }
 
+/// How many bytes of batches may wait on one core for their partitions' openings; further ones are
+/// refused, so that a long recovery does not take the memory of the partitions that serve.
+const WAITING_BYTES_MAX: usize = 16 << 20;
+
+/// Begins what waited for a partition, or learns why it cannot.
+type Opened = Box<dyn FnOnce(Result<Partition, Unavailable>)>;
+
+/// What waits for the opening of one partition.
+#[derive(Default)]
+struct Waiting {
+    bytes: usize,
+    work: Vec<Opened>,
+}
+
 /// The partitions of one core.
 #[derive(Default)]
 pub(crate) struct Hosted {
     partitions: RefCell<BTreeMap<PartitionId, Hosting>>,
+    waiting: RefCell<BTreeMap<PartitionId, Waiting>>,
+    waiting_bytes: Cell<usize>,
 }
 
 impl Hosted {
@@ -63,14 +82,47 @@ impl Hosted {
         }
     }
 
-    /// Sets what this core has of a partition.
+    /// Whether work that holds `bytes` may wait for the partition: it is being opened, and there is
+    /// room.
+    pub(crate) fn may_wait(&self, id: PartitionId, bytes: usize) -> bool {
+        let is_opening = matches!(self.partitions.borrow().get(&id), Some(Hosting::Opening));
+        is_opening && self.waiting_bytes.get() + bytes <= WAITING_BYTES_MAX
+    }
+
+    /// Calls `opened` when the partition is open, or will not be; only after `may_wait`.
+    pub(crate) fn wait(&self, id: PartitionId, bytes: usize, opened: Opened) {
+        self.waiting_bytes.set(self.waiting_bytes.get() + bytes);
+        let mut waiting = self.waiting.borrow_mut();
+        let waiting = waiting.entry(id).or_default();
+        waiting.bytes += bytes;
+        waiting.work.push(opened);
+    }
+
+    /// Sets what this core has of a partition. What waited for it begins now.
     pub(crate) fn set(&self, id: PartitionId, hosting: Hosting) {
+        let is_opening = matches!(hosting, Hosting::Opening);
         self.partitions.borrow_mut().insert(id, hosting);
+        if !is_opening {
+            self.begin_waiting(id);
+        }
     }
 
     /// Forgets a partition; returns what there was.
     pub(crate) fn remove(&self, id: PartitionId) -> Option<Hosting> {
-        self.partitions.borrow_mut().remove(&id)
+        let removed = self.partitions.borrow_mut().remove(&id);
+        self.begin_waiting(id);
+        removed
+    }
+
+    fn begin_waiting(&self, id: PartitionId) {
+        let Some(waiting) = self.waiting.borrow_mut().remove(&id) else {
+            return;
+        };
+        self.waiting_bytes
+            .set(self.waiting_bytes.get() - waiting.bytes);
+        for opened in waiting.work {
+            opened(self.find(id));
+        }
     }
 
     /// The ids of all partitions here, serving or not.
@@ -114,3 +166,7 @@ impl Hosted {
             .collect()
     }
 }
+
+#[cfg(test)]
+#[path = "tests/hosted.rs"]
+mod tests;

@@ -17,6 +17,7 @@
 
 mod access;
 mod administration;
+mod append;
 mod broker;
 mod client_metrics;
 mod configs;

@@ -64,17 +64,11 @@ impl Broker {
         request: AppendRequest,
         whose: InTransaction,
     ) -> impl Future<Output = Result<Result<AppendOutcome, AppendError>, Unavailable>> + use<> {
-        let answer = self.on_core(id.owner(self.cores()), move |broker| {
-            let found = broker.shared.hosted.find(id);
+        let bytes = request.records.len();
+        self.when_open(id, bytes, move |broker, partition| {
             let broker = broker.clone();
-            async move {
-                match found {
-                    Ok(partition) => Ok(broker.append_asked(partition, request, whose).await),
-                    Err(unavailable) => Err(unavailable),
-                }
-            }
-        });
-        async move { answer.await? }
+            async move { broker.append_asked(partition, request, whose).await }
+        })
     }
 
     async fn append_asked(

@@ -299,7 +299,7 @@ fn begin(
 ) -> Appending {
     let broker = context.broker();
     match whose {
-        None => Box::pin(broker.on_partition(id, move |partition| partition.append(request))),
+        None => Box::pin(broker.append(id, request)),
         Some(whose) => Box::pin(broker.append_in_transaction(id, request, whose)),
     }
 }
