@@ -172,13 +172,6 @@ impl Broker {
         }
     }
 
-    /// Waits until this core has an image to serve.
-    pub async fn wait_published(&self) {
-        while self.image().offset() < base::Offset(0) {
-            self.shared.image_changed.wait().await;
-        }
-    }
-
     /// What is to be remembered of this core's logs, by directory.
     fn checkpoints(&self) -> Vec<Checkpoints> {
         let engines = self.shared.engines.iter();

@@ -91,7 +91,10 @@ async fn live(
     } else {
         None
     };
-    broker.wait_published().await;
+    // As in `forebay serve` nobody listens before core 0 does, and that one when the node has started.
+    while node.is_none() && process.serving.get() == 0 {
+        core.sleep(Duration::from_millis(1)).await;
+    }
     let server = Server::new(broker, limits(&plan), shared, "PLAINTEXT".to_owned(), None);
     let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT));
     server.start(address).await.expect("the address is free");
