@@ -41,7 +41,7 @@ check: ## format, clippy and the house rules of tests/tidy.rs; under a minute wh
 .PHONY: sim
 sim: ## run the simulated node: N seeds, or the one SEED that a failure printed
 	$(if $(SEED),SIM_SEED=$(SEED),SIM_SEEDS=$(N)) \
-	    $(CARGO) test --locked --release -p forebay --test sim -- --nocapture $(ARGS)
+	    $(CARGO) test --locked --profile sim -p forebay --test sim -- --nocapture $(ARGS)
 
 .PHONY: it
 it: ## real processes and sockets: restarts, kill -9, hostile clients (SEED replays one run)

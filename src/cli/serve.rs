@@ -7,6 +7,7 @@
 
 use std::io::IsTerminal as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::panic;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -145,7 +146,20 @@ fn print_config(config: &BrokerConfig) -> Result<(), Failure> {
     output::print(table.render().as_bytes()).map(|_| ())
 }
 
+/// Says below a panic's own message what it means: the process ends there, without a word more.
+fn explain_panics() {
+    let say = panic::take_hook();
+    panic::set_hook(Box::new(move |what| {
+        say(what);
+        eprintln!(
+            "the node stops because an invariant was broken; everything acknowledged is on the \
+             device, start again and report the message above"
+        );
+    }));
+}
+
 fn serve(plan: NodePlan) -> ExitCode {
+    explain_panics();
     let cores = usize::from(plan.cores());
     let (stop, stopping) = reactor::mailbox::<()>();
     let terminated = reactor::on_terminate(move || {

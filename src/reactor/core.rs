@@ -7,6 +7,7 @@ use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,6 +21,10 @@ use crate::{Bytes, Pool};
 
 #[cfg(feature = "sim")]
 use crate::sim;
+
+/// What a task does. One type for all, so that the executors' parts are compiled once and not for
+/// every task.
+pub(crate) type Work = Pin<Box<dyn Future<Output = ()>>>;
 
 /// This core's world: tasks, time, memory, files and sockets. Cheap to clone; never leaves its
 /// core.
@@ -129,6 +134,7 @@ impl Core {
 
     /// Runs `task` on this core until it ends.
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        let task: Work = Box::pin(task);
         on_twin!(self, core => core.spawn(task));
     }
 

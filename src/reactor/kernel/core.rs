@@ -1,13 +1,13 @@
 //! A core on the kernel: glommio's executor, this core's ring, its two memory budgets.
 
 use std::cell::Cell;
-use std::future::Future;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base::{CoreId, Timestamp};
 
+use crate::core::Work;
 use crate::error::{IoError, IoErrorKind};
 use crate::kernel::durable::Changes;
 use crate::kernel::ring::Ring;
@@ -75,7 +75,7 @@ impl KernelCore {
         u64::from_be_bytes(bytes)
     }
 
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+    pub(crate) fn spawn(&self, task: Work) {
         glommio::spawn_local(task).detach();
     }
 

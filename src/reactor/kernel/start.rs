@@ -64,7 +64,8 @@ pub enum StartError {
     Unsupported(String),
     /// An executor could not be started.
     Executor(String),
-    /// A core's task panicked; the panic's own message went to standard error.
+    /// A core's task panicked, in a build that unwinds; the panic's own message went to standard
+    /// error.
     Panicked(CoreId),
 }
 
@@ -73,11 +74,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Unsupported(text) => formatter.write_str(text),
             Self::Executor(text) => write!(formatter, "a core's executor could not start: {text}"),
-            Self::Panicked(core) => write!(
-                formatter,
-                "core {core} stopped because an invariant was broken; everything acknowledged is \
-                 on the device, start again and report the message above"
-            ),
+            Self::Panicked(core) => write!(formatter, "core {core} panicked"),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -14,6 +13,7 @@ use base::{CoreId, Random, Timestamp};
 use super::executor::Process;
 use super::trace::Kind;
 use super::universe::Universe;
+use crate::core::Work;
 use crate::{IoError, IoErrorKind, Pool, Signal, Space};
 
 /// The wall clock when a world begins: 2026-01-01T00:00:00Z.
@@ -122,8 +122,8 @@ impl SimCore {
         drawn
     }
 
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        self.universe().spawn(self.process(), Box::pin(task));
+    pub(crate) fn spawn(&self, task: Work) {
+        self.universe().spawn(self.process(), task);
     }
 
     pub(crate) async fn sleep(&self, duration: Duration) {

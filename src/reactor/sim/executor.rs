@@ -4,13 +4,13 @@
 //! ready list once; the next one to run is drawn from that list by the seed, so that every order
 //! that real cores could show is shown by some seed. A dead process's tasks are taken out whole.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
 use base::Random;
+
+use crate::core::Work;
 
 /// The process on whose behalf a task, file or socket acts: one start of one machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,7 +58,7 @@ pub(super) struct Task {
     /// The order of its spawning, for the trace.
     pub(super) name: u64,
     /// What it does.
-    pub(super) future: Pin<Box<dyn Future<Output = ()>>>,
+    pub(super) future: Work,
     place: Place,
     waker: Arc<TaskWaker>,
 }
@@ -88,7 +88,7 @@ pub(super) struct Executor {
 
 impl Executor {
     /// Adds a task; it is ready at once.
-    pub(super) fn spawn(&mut self, process: Process, future: Pin<Box<dyn Future<Output = ()>>>) {
+    pub(super) fn spawn(&mut self, process: Process, future: Work) {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() - 1

@@ -20,6 +20,7 @@ use super::faults::{DiskOperation, Faults};
 use super::network::Network;
 use super::timeline::{Event, EventKey, Timeline, nanoseconds};
 use super::trace::{Kind, Trace};
+use crate::core::Work;
 
 /// What a poll costs in virtual time, so that a task that only yields cannot stop the clock.
 const POLL_COST_NS: u64 = 200;
@@ -86,7 +87,7 @@ pub(super) struct Universe {
     /// Processes that ended by themselves.
     pub(super) exits: RefCell<Vec<Process>>,
     /// Dead tasks and futures, to be dropped when no task is being polled.
-    graveyard: RefCell<Vec<Pin<Box<dyn Future<Output = ()>>>>>,
+    graveyard: RefCell<Vec<Work>>,
     polling: Cell<bool>,
     /// Who is told in words what happens.
     narrator: RefCell<Option<Narrator>>,
@@ -153,7 +154,7 @@ impl Universe {
     }
 
     /// Runs `future` as a task of `process`; a dead process's future is dropped instead.
-    pub(super) fn spawn(&self, process: Process, future: Pin<Box<dyn Future<Output = ()>>>) {
+    pub(super) fn spawn(&self, process: Process, future: Work) {
         if self.lives(process) {
             self.executor.borrow_mut().spawn(process, future);
         } else {
@@ -161,7 +162,7 @@ impl Universe {
         }
     }
 
-    fn bury(&self, future: Pin<Box<dyn Future<Output = ()>>>) {
+    fn bury(&self, future: Work) {
         self.graveyard.borrow_mut().push(future);
     }
 
