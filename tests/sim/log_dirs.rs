@@ -17,9 +17,9 @@ use crate::batches;
 use crate::broker::{CALM, PARTITIONS, Scene, TOPIC, connect};
 use crate::seeds::each_seed;
 
-const DIRS: [&str; 2] = ["/disks/one", "/disks/two"];
+pub(crate) const DIRS: [&str; 2] = ["/disks/one", "/disks/two"];
 const LOG_DIRS: &str = "/disks/one,/disks/two";
-const NODE: NodeId = NodeId(1);
+pub(crate) const NODE: NodeId = NodeId(1);
 
 /// Moves partitions to and fro for as long as it is wanted; how many moves were begun.
 async fn shuffle(core: Core, moves: Rc<Cell<u64>>, finishing: impl Fn() -> bool) {
@@ -132,7 +132,7 @@ async fn producer(client: &Client) -> Producer {
 }
 
 /// A node with two directories and a topic whose partitions 0 and 2 lie in the first.
-fn quiet_scene(seed: u64) -> Scene {
+pub(crate) fn quiet_scene(seed: u64) -> Scene {
     let mut scene = Scene::new(seed, Planted::default());
     scene.world.set_faults(reactor::sim::Faults::none());
     scene.setup.log_dirs = LOG_DIRS;
@@ -141,7 +141,7 @@ fn quiet_scene(seed: u64) -> Scene {
 }
 
 /// Waits until the topic is there and both directories have some of it.
-async fn spread(core: &Core) -> Client {
+pub(crate) async fn spread(core: &Core) -> Client {
     let client = connect(core).await;
     crate::broker::create_topic(core).await;
     loop {
@@ -275,7 +275,7 @@ fn a_failed_directory_takes_only_its_own_partitions() {
     );
 }
 
-fn restart(scene: &mut Scene) {
+pub(crate) fn restart(scene: &mut Scene) {
     scene.world.power_cut(scene.node);
     scene.start_node();
 }

@@ -3,9 +3,9 @@
 //! `partition` runs one partition on one core, which is quick, so it gets the most seeds; `broker`
 //! runs whole nodes with clients over a network. Both tell a `history` what was promised and hold
 //! it against what is there after every crash. `duties` runs a partition that lets go of records,
-//! and tells a `ledger`, which knows what may be gone. `transactions` runs nodes with transactional
-//! clients (`transactor`), readers (`audience`) and `outcomes`. `planted` proves that they would
-//! notice.
+//! and tells a `ledger`, which knows what may be gone. `log_dirs` and `committed` let directories
+//! fail. `transactions` runs nodes with transactional clients (`transactor`), readers (`audience`)
+//! and `outcomes`. `planted` proves that they would notice.
 //!
 //! `make sim N=5000` runs more seeds, `make sim SEED=17 ARGS=name` one again.
 
@@ -20,6 +20,7 @@
 mod audience;
 mod batches;
 mod broker;
+mod committed;
 mod duties;
 mod history;
 mod keyed;

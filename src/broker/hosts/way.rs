@@ -53,8 +53,10 @@ impl Broker {
             // Its host starts in the same breath in which its image is taken in.
             Ok(_) | Err(Unavailable::Opening) => loading(),
             Err(Unavailable::Unknown | Unavailable::Stopping) => not_here(),
+            // As in Kafka: every client then looks the coordinator up again, and hears that there
+            // is none; some know no other code here.
             Err(Unavailable::Offline) => Refusal::new(
-                ErrorCode::CoordinatorNotAvailable,
+                ErrorCode::NotCoordinator,
                 "The log of this coordinator is offline; see the log of the node.",
             ),
         };
