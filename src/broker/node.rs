@@ -414,8 +414,7 @@ impl Node {
             let Some(Ok(data_dir)) = data_dir.filter(|_| broker.engine_works(place)) else {
                 continue;
             };
-            data_dir.write_checkpoints(logs).await?;
-            data_dir.mark_clean().await?;
+            data_dir.close_in_order(logs).await?;
         }
         Ok(())
     }

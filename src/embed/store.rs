@@ -158,23 +158,8 @@ impl Store {
         for log in logs {
             log.write_snapshot(log.durable_end(), b"").await?;
         }
-        let points = self.all_points();
+        let points = self.shared.engine.checkpoints();
         Ok(self.shared.dir.write_checkpoints(&points).await?)
-    }
-
-    /// What is to be written down, also of the partitions that nobody has opened.
-    fn all_points(&self) -> BTreeMap<TopicPartition, storage::LogCheckpoint> {
-        let unopened = self.shared.dir.logs().iter().map(|found| {
-            let point = storage::LogCheckpoint {
-                recovery_point: found.recovery_point,
-                log_start: found.log_start,
-                cleaned: base::Offset(0),
-            };
-            (found.partition.clone(), point)
-        });
-        let mut points: BTreeMap<_, _> = unopened.collect();
-        points.extend(self.shared.engine.checkpoints());
-        points
     }
 
     /// Makes everything durable and closes all partitions; the next opening reads next to
@@ -192,12 +177,11 @@ impl Store {
             log.flush().await?;
             log.write_snapshot(log.durable_end(), b"").await?;
         }
-        let points = self.all_points();
+        let points = self.shared.engine.checkpoints();
         for log in logs.values() {
             log.close().await?;
         }
-        self.shared.dir.write_checkpoints(&points).await?;
-        self.shared.dir.mark_clean().await?;
+        self.shared.dir.close_in_order(&points).await?;
         self.shared.engine.stop();
         Ok(())
     }

@@ -4,9 +4,11 @@
 //! marked clean at the end of an orderly shutdown.
 //!
 //! Invariants: the clean mark is removed durably before anything else is touched, so it never
-//! vouches for files that changed since; a directory that already has logs is never formatted.
+//! vouches for files that changed since, nor for a log that a crash left and nobody has opened since
+//! then; what was written down of such a log stays written down, or its damage would look like a
+//! torn tail at the next start; a directory that already has logs is never formatted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use base::{NodeId, Offset, Random, TopicPartition, Uuid};
@@ -157,7 +159,8 @@ impl DataDir {
         read_identity(core, path).await
     }
 
-    /// Writes down what is known of the logs of all cores; a later recovery starts there.
+    /// Writes down what is known of the logs of all cores; a later recovery starts there. Of a log
+    /// that was found and is not among `logs`, what was found stands.
     ///
     /// # Errors
     /// When the device refuses; the checkpoints before stand then.
@@ -165,15 +168,25 @@ impl DataDir {
         &self,
         logs: &BTreeMap<TopicPartition, LogCheckpoint>,
     ) -> Result<(), StorageError> {
+        let unopened = self.logs.iter().map(|found| {
+            let point = LogCheckpoint {
+                recovery_point: found.recovery_point,
+                log_start: found.log_start,
+                cleaned: Offset(0),
+            };
+            (found.partition.clone(), point)
+        });
+        let mut all: BTreeMap<_, _> = unopened.collect();
+        all.extend(logs.iter().map(|(log, point)| (log.clone(), *point)));
         let pick = |field: fn(&LogCheckpoint) -> Offset| {
-            let offsets = logs.iter().map(|(log, point)| (log.clone(), field(point)));
+            let offsets = all.iter().map(|(log, point)| (log.clone(), field(point)));
             layout::encode_offsets(&offsets.collect())
         };
         let points = pick(|point| point.recovery_point);
         self.replace(layout::RECOVERY_POINTS_FILE, &points).await?;
         let starts = pick(|point| point.log_start);
         self.replace(layout::LOG_STARTS_FILE, &starts).await?;
-        let cleaned = logs.iter().filter(|(_, point)| point.cleaned > Offset(0));
+        let cleaned = all.iter().filter(|(_, point)| point.cleaned > Offset(0));
         let cleaned: BTreeMap<_, _> = cleaned
             .map(|(log, point)| (log.clone(), point.cleaned))
             .collect();
@@ -193,16 +206,41 @@ impl DataDir {
         self.replace(layout::HIGH_WATERMARKS_FILE, &text).await
     }
 
-    /// Notes that all logs were closed in order and nothing will be written any more.
+    /// Writes down what is known of the logs, which were closed in order: nothing will be written any
+    /// more. Unless a crash left a log that was not opened since, the directory is marked clean.
     ///
     /// # Errors
     /// When the device refuses; then the next start recovers as after a crash.
-    pub async fn mark_clean(&self) -> Result<(), StorageError> {
+    pub async fn close_in_order(
+        &self,
+        logs: &BTreeMap<TopicPartition, LogCheckpoint>,
+    ) -> Result<(), StorageError> {
+        self.write_checkpoints(logs).await?;
+        if !self.clean && self.has_others_than(logs).await? {
+            return Ok(());
+        }
         self.replace(
             layout::CLEAN_SHUTDOWN_FILE,
             "{\"version\":0,\"brokerEpoch\":-1}\n",
         )
         .await
+    }
+
+    /// Whether one of the logs that were found is still there and not among `logs`.
+    async fn has_others_than(
+        &self,
+        logs: &BTreeMap<TopicPartition, LogCheckpoint>,
+    ) -> Result<bool, StorageError> {
+        let found = self.logs.iter().map(|found| &found.partition);
+        let others: BTreeSet<_> = found.filter(|found| !logs.contains_key(*found)).collect();
+        if others.is_empty() {
+            return Ok(false);
+        }
+        let entries = self.core.list(&self.path).await?;
+        let mut there = entries
+            .iter()
+            .filter_map(|entry| layout::parse_log_dir(&entry.name));
+        Ok(there.any(|log| others.contains(&log)))
     }
 
     async fn replace(&self, name: &str, text: &str) -> Result<(), StorageError> {

@@ -146,6 +146,51 @@ fn a_flipped_bit_is_told_of_and_never_served() {
 }
 
 /// The story: nobody reads what was damaged; the scrub does.
+/// The story: a bit flips in an active segment, below what was known to be on the device, and the
+/// node dies. It says so at the next start and serves the other partition; whether it is then
+/// stopped in order or dies again, the start after that must say the same, and cut nothing.
+#[test]
+fn damage_is_told_of_at_every_start() {
+    let Some(mut server) = Server::own("still-rotten", &[]) else {
+        return;
+    };
+    let mut connection = server.connect();
+    let topic = topics::create(&mut connection, "still-rotten", 2);
+    let append = |connection: &mut Connection| {
+        let batch = Writer::new(1, 1_000).batch(10);
+        for partition in 0..2 {
+            topics::append(connection, (&topic, partition), &batch.bytes);
+        }
+    };
+    append(&mut connection);
+    server.ask_to_end();
+    assert!(server.wait().0.success());
+    server.start();
+    append(&mut server.connect());
+    server.kill();
+    let folder = server.data_folder().join(format!("{}-0", topic.name));
+    let file = folder.join("00000000000000000000.log");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[200] ^= 0x10;
+    fs::write(&file, &bytes).unwrap();
+    for round in 0..4 {
+        let told = server.log().len();
+        server.start();
+        let said = server.log().split_off(told);
+        let damage = "00000000000000000000.log is damaged at byte 0";
+        assert!(said.contains(damage), "round {round}: {said}");
+        assert_eq!(fs::read(&file).unwrap(), bytes, "round {round}");
+        let mut connection = server.connect();
+        assert_eq!(log::read_all(&mut connection, (&topic, 1), 0).len(), 20);
+        if round % 2 == 0 {
+            server.ask_to_end();
+            assert!(server.wait().0.success());
+        } else {
+            server.kill();
+        }
+    }
+}
+
 #[test]
 fn the_scrub_tells_of_what_nobody_reads() {
     let settings = [

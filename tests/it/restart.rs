@@ -169,6 +169,10 @@ fn a_topic_made_again_is_not_taken_for_the_old_one() {
         .join("recovery-point-offset-checkpoint");
     let line = format!("{} 0 100\n", old.name);
     wait_until(|| std::fs::read_to_string(&points).is_ok_and(|text| text.contains(&line)));
+    // The old one was found by this start, too.
+    server.kill();
+    server.start();
+    let mut connection = server.connect();
     topics::delete(&mut connection, &old);
     wait_until(|| topics::find(&mut connection, &old.name).is_none());
     let new = topics::create_named(&mut connection, &old.name, 1, &[]);

@@ -462,8 +462,7 @@ async fn live(core: Core, outside: Rc<Outside>) -> Result<(), StorageError> {
     for ((dir, engine), points) in life.dirs.iter().zip(&life.engines).zip(&points) {
         engine.stop();
         if let Some(dir) = dir.as_ref().filter(|_| engine.offline().is_none()) {
-            dir.write_checkpoints(points).await?;
-            dir.mark_clean().await?;
+            dir.close_in_order(points).await?;
         }
     }
     Ok(())

@@ -358,8 +358,7 @@ async fn live(core: Core, outside: Rc<Outside>) -> Result<(), StorageError> {
     let points = engine.checkpoints();
     partition.close().await?;
     engine.stop();
-    dir.write_checkpoints(&points).await?;
-    dir.mark_clean().await
+    dir.close_in_order(&points).await
 }
 
 /// True when the disk failed, which some runs make it do; anything else is a mistake.

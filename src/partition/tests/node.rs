@@ -79,8 +79,7 @@ impl Opened {
         self.partition.close().await.unwrap();
         let checkpoint = self.partition.log().checkpoint();
         let points = [(self.partition.name(), checkpoint)].into();
-        self.dir.write_checkpoints(&points).await.unwrap();
-        self.dir.mark_clean().await.unwrap();
+        self.dir.close_in_order(&points).await.unwrap();
         self.engine.stop();
     }
 }

@@ -46,7 +46,8 @@ pub(super) fn written(seed: u64) -> (World, Node, Model) {
         let end = opened.log.log_end();
         opened.log.write_snapshot(end, b"all").await.unwrap();
         opened.log.close().await.unwrap();
-        opened.dir.mark_clean().await.unwrap();
+        let points = [(opened.log.partition().clone(), opened.log.checkpoint())].into();
+        opened.dir.close_in_order(&points).await.unwrap();
         model
     });
     (world, node, model.expect("the process ends"))
@@ -246,7 +247,8 @@ fn the_scrub_finds_what_nobody_asks_for() {
             let opened = reopened(&core, Planted::default()).await;
             let report = opened.log.scrub(u64::MAX).await;
             opened.log.close().await.unwrap();
-            opened.dir.mark_clean().await.unwrap();
+            let points = [(opened.log.partition().clone(), opened.log.checkpoint())].into();
+            opened.dir.close_in_order(&points).await.unwrap();
             report
         });
         let whole = whole.unwrap();

@@ -1,13 +1,15 @@
 //! Damage that no crash explains: it is reported, or repaired where the log itself tells better.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base::{Offset, Random};
+use base::{NodeId, Offset, PartitionIndex, Random, TopicPartition, Uuid};
+use reactor::Core;
 use reactor::sim::{DiskOperation, Node, NodeOptions, World};
 
-use super::model::{DIR, Model, append, check_read, open, partition, read_all};
-use crate::{LogConfig, Planted, StorageError};
+use super::model::{DIR, Model, Seen, append, check_read, open, partition, read_all};
+use crate::{DataDir, Engine, Log, LogCheckpoint, LogConfig, OpenLog, Planted, StorageError};
 
 const LIMIT: Duration = Duration::from_secs(3600);
 
@@ -86,6 +88,96 @@ fn a_flipped_bit_below_the_recovery_point_is_reported() {
         }
         let after = world.peek(node, &path).unwrap();
         assert_eq!(after.len(), before.len(), "nothing is cut");
+    }
+}
+
+/// The story: the damaged log cannot be opened, and the process goes on and stops in order, with what
+/// it knows of the logs written down, which is nothing of this one. To the next process the damage
+/// must still be damage, not a torn tail that may be cut.
+#[test]
+fn damage_stays_damage_however_often_the_process_starts() {
+    let (world, node, model) = written(1);
+    let last = last_segment(&world, node, &model);
+    let path = file(&format!("{last:020}.log"));
+    let before = world.peek(node, &path).unwrap();
+    assert!(world.decay(node, &path, 80, &[before[80] ^ 4]));
+    for life in 0..3 {
+        let ended = world.run_process(node, LIMIT, |core| async move {
+            let dir = DataDir::open(&core, Path::new(DIR), NodeId(1), "a-cluster");
+            let dir = dir.await.unwrap();
+            let opened = open_in(&core, &dir).await;
+            assert!(matches!(opened, Err(StorageError::Corrupt { .. })));
+            let nothing = BTreeMap::new();
+            dir.write_checkpoints(&nothing).await.unwrap();
+            if life > 0 {
+                dir.close_in_order(&nothing).await.unwrap();
+            }
+        });
+        assert_eq!(ended, Some(()));
+        assert_eq!(world.peek(node, &path).unwrap().len(), before.len());
+    }
+}
+
+async fn open_in(core: &Core, dir: &DataDir) -> Result<(), StorageError> {
+    let engine = Engine::start(core, dir.path(), Planted::default());
+    let [found] = dir.logs() else {
+        panic!("one log was made");
+    };
+    assert!(found.recovery_point > Offset(0), "it stays written down");
+    let open = OpenLog {
+        partition: found.partition.clone(),
+        config: config(),
+        recovery_point: found.recovery_point,
+        log_start: found.log_start,
+        clean: dir.was_clean(),
+    };
+    let opened = Log::open(&engine, &open, &mut Seen::default()).await;
+    engine.stop();
+    opened.map(|_| ())
+}
+
+/// The story: a program opens one of its logs after a crash and stops in order. The other one was
+/// not looked at, and may end in half a batch: nothing may vouch for it.
+#[test]
+fn a_log_that_nobody_opened_is_not_closed_in_order() {
+    let mut world = World::new(2);
+    let node = world.add_node(NodeOptions::numbered(1));
+    let names = ["seen", "unseen"].map(|topic| TopicPartition {
+        topic: topic.to_owned(),
+        partition: PartitionIndex(0),
+    });
+    for (life, expected) in [(0, false), (1, false), (2, false), (3, true)] {
+        let names = names.clone();
+        let was_clean = world.run_process(node, LIMIT, |core| async move {
+            let dir = DataDir::open(&core, Path::new(DIR), NodeId(1), "a-cluster");
+            let dir = dir.await.unwrap();
+            let engine = Engine::start(&core, dir.path(), Planted::default());
+            if life == 0 {
+                for name in names {
+                    let log = Log::create(&engine, name, Uuid(7), config(), None).await;
+                    log.unwrap();
+                }
+                // It dies.
+                return dir.was_clean();
+            }
+            let mut points = BTreeMap::new();
+            for found in dir.logs() {
+                // One of them in the first life after the crash, both in the next one.
+                if life > 1 || found.partition == names[0] {
+                    let point = LogCheckpoint {
+                        recovery_point: found.recovery_point,
+                        log_start: found.log_start,
+                        cleaned: Offset(0),
+                    };
+                    points.insert(found.partition.clone(), point);
+                }
+            }
+            assert_eq!(points.len(), if life > 1 { 2 } else { 1 });
+            engine.stop();
+            dir.close_in_order(&points).await.unwrap();
+            dir.was_clean()
+        });
+        assert_eq!(was_clean, Some(expected), "life {life}");
     }
 }
 

@@ -76,8 +76,7 @@ async fn live(core: &Core, path: &Path, mut model: Model, life: u64) -> Model {
     if life != 1 {
         log.close().await.unwrap();
         let points = [(log.partition().clone(), log.checkpoint())].into();
-        opened.dir.write_checkpoints(&points).await.unwrap();
-        opened.dir.mark_clean().await.unwrap();
+        opened.dir.close_in_order(&points).await.unwrap();
     }
     opened.engine.stop();
     model

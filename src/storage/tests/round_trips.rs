@@ -89,10 +89,9 @@ async fn live(
     log.close().await.unwrap();
     opened
         .dir
-        .write_checkpoints(&[(log.partition().clone(), log.checkpoint())].into())
+        .close_in_order(&[(log.partition().clone(), log.checkpoint())].into())
         .await
         .unwrap();
-    opened.dir.mark_clean().await.unwrap();
     opened.engine.stop();
     model
 }
