@@ -70,6 +70,10 @@ impl Turns {
         waiting.remove(&standing.place.get());
         standing.place.set((Urgency::AskedFor, ticket));
         waiting.insert(standing.place.get(), Rc::clone(standing));
+        drop(waiting);
+        // A turn may be free already: whoever was the first has been woken for it and will find that
+        // he is not any more.
+        self.state.changed.notify();
     }
 
     /// Waits for a turn.

@@ -4,7 +4,9 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use super::turns::{LOADING_MAX, Standing, Turn, Turns};
 
@@ -12,6 +14,15 @@ use super::turns::{LOADING_MAX, Standing, Turn, Turns};
 struct Host {
     standing: Rc<Standing>,
     taking: Pin<Box<dyn Future<Output = Turn>>>,
+    woken: Arc<Woken>,
+}
+
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Host {
@@ -19,26 +30,38 @@ impl Host {
         let (standing, turns) = (turns.stand(), turns.clone());
         let stood = Rc::clone(&standing);
         let taking = Box::pin(async move { turns.take(&stood).await });
-        Self { standing, taking }
+        let woken = Arc::new(Woken(AtomicBool::new(true)));
+        Self {
+            standing,
+            taking,
+            woken,
+        }
     }
 
+    /// Runs it if it was woken, as an executor would.
     fn poll(&mut self) -> Option<Turn> {
-        poll(self.taking.as_mut())
+        if !self.woken.0.swap(false, Ordering::Relaxed) {
+            return None;
+        }
+        poll(self.taking.as_mut(), &Arc::clone(&self.woken).into())
     }
 }
 
-fn poll<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Option<T> {
-    match future.poll(&mut Context::from_waker(Waker::noop())) {
+fn poll<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>, waker: &Waker) -> Option<T> {
+    match future.poll(&mut Context::from_waker(waker)) {
         Poll::Ready(done) => Some(done),
         Poll::Pending => None,
     }
 }
 
-/// Polls all that wait, again and again, as an executor would; who got a turn, and the turns.
+/// Runs all that wait until nobody is woken any more; who got a turn, and the turns.
 fn run(waiting: &mut Vec<(usize, Host)>) -> Vec<(usize, Turn)> {
     let mut turns = Vec::new();
     loop {
-        let before = turns.len();
+        let is_woken = |(_, host): &(usize, Host)| host.woken.0.load(Ordering::Relaxed);
+        if !waiting.iter().any(is_woken) {
+            return turns;
+        }
         waiting.retain_mut(|(name, host)| match host.poll() {
             Some(turn) => {
                 turns.push((*name, turn));
@@ -46,9 +69,6 @@ fn run(waiting: &mut Vec<(usize, Host)>) -> Vec<(usize, Turn)> {
             }
             None => true,
         });
-        if turns.len() == before {
-            return turns;
-        }
     }
 }
 
@@ -89,6 +109,21 @@ fn who_is_asked_for_goes_first() {
     assert_eq!(second, [2, 5]);
 }
 
+/// The story: a turn becomes free, and all that wait are woken for it. One of them finds that it is
+/// not the first; then somebody asks for it, and now the first one finds that it is not any more.
+/// With nobody awake nobody would ever load again.
+#[test]
+fn who_is_asked_for_late_is_woken_once_more() {
+    let turns = Turns::default();
+    let mut waiting: Vec<_> = (0..4).map(|name| (name, Host::new(&turns))).collect();
+    drop(run(&mut waiting));
+    let (name, last) = waiting.last_mut().unwrap();
+    assert_eq!(*name, 3);
+    assert!(last.poll().is_none(), "another one is before it");
+    turns.hurry(&last.standing);
+    assert_eq!(names(&run(&mut waiting)), [3, 2]);
+}
+
 #[test]
 fn who_gives_up_waiting_holds_nobody_back() {
     let turns = Turns::default();
@@ -106,7 +141,7 @@ fn a_host_takes_a_turn_again_in_its_old_place() {
     let standing = turns.stand();
     for _ in 0..3 {
         let mut taking = pin!(turns.take(&standing));
-        let turn = poll(taking.as_mut());
+        let turn = poll(taking.as_mut(), Waker::noop());
         assert!(turn.is_some(), "nobody else waits");
         turns.hurry(&standing);
     }
