@@ -26,6 +26,9 @@ pub enum PlantedBug {
     /// Nothing says that segments are being replaced, or that they are complete with gaps.
     #[cfg(feature = "planted")]
     SwapWithoutMark,
+    /// A compacted segment takes its name before the names of those it replaces are gone for good.
+    #[cfg(feature = "planted")]
+    SwapWithoutSync,
     /// Compaction takes the last record of a key for an earlier one.
     #[cfg(feature = "planted")]
     DropNewest,

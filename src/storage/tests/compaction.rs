@@ -1,7 +1,7 @@
 //! Compaction against a naive model: random keys, tombstones, codecs and producers, little memory
 //! for keys, and power cuts at any moment.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
@@ -372,7 +372,12 @@ type Shared = Rc<RefCell<Outside>>;
 
 async fn live(core: reactor::Core, shared: Shared, seed: u64, planted: Planted) {
     let mut random = Random::salted(seed, core.entropy());
-    let opened = match open(&core, config(), planted).await {
+    let mut config = config();
+    if random.chance(1, 2) {
+        // Several of the other lives' segments become one.
+        config.segment_bytes *= 4;
+    }
+    let opened = match open(&core, config, planted).await {
         Ok(opened) => opened,
         Err(error) => {
             let mistake = format!("recovery refuses: {error}");
@@ -499,6 +504,12 @@ fn run(seed: u64, planted: Planted) -> (Vec<String>, u32) {
             live(core, Rc::clone(&inner), seed, planted)
         });
     };
+    let swaps = Rc::new(Cell::new(0_u32));
+    let counted = Rc::clone(&swaps);
+    world.set_narrator(move |line| {
+        let is_swap = line.contains(".log.swap to ");
+        counted.set(counted.get() + u32::from(is_swap));
+    });
     for _ in 0..5 {
         start(&shared);
         let micros = match random.below(4) {
@@ -506,6 +517,12 @@ fn run(seed: u64, planted: Planted) -> (Vec<String>, u32) {
             _ => 200_000 + random.below(1_000_000),
         };
         world.run_for(Duration::from_micros(micros));
+        if random.chance(1, 2) {
+            // Right when names change, which is soon over.
+            let before = swaps.get();
+            world.run_until(|| swaps.get() > before, Duration::from_secs(1));
+            world.run_for(Duration::from_micros(random.below(1_000)));
+        }
         if random.chance(1, 4) {
             world.kill(node);
         } else {
@@ -553,6 +570,7 @@ fn planted_bugs_of_the_cleaner_are_caught() {
     for bug in [
         PlantedBug::SwapWithoutFlush,
         PlantedBug::SwapWithoutMark,
+        PlantedBug::SwapWithoutSync,
         PlantedBug::DropNewest,
         PlantedBug::SealWithoutFlush,
     ] {
