@@ -9,7 +9,7 @@
 //! - A partition lives on exactly one core, which every core can name without asking.
 //! - Errands of one core to another begin in the order they were sent.
 //! - Nobody is told of a decision that is not on the device.
-//! - After an orderly stop the data directories are marked clean, and only then.
+//! - Only after an orderly stop are the data directories marked clean.
 //! - What fails with a log directory is what lies in it (`dirs.rs`); a partition that moves to
 //!   another one is served from one of the two, as the metadata says (`moves.rs`).
 //!

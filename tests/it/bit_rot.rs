@@ -145,7 +145,6 @@ fn a_flipped_bit_is_told_of_and_never_served() {
     assert!(page.sum("forebay_fetch_verified_bytes_total", &[]) > 0.0);
 }
 
-/// The story: nobody reads what was damaged; the scrub does.
 /// The story: a bit flips in an active segment, below what was known to be on the device, and the
 /// node dies. It says so at the next start and serves the other partition; whether it is then
 /// stopped in order or dies again, the start after that must say the same, and cut nothing.
@@ -191,6 +190,7 @@ fn damage_is_told_of_at_every_start() {
     }
 }
 
+/// The story: nobody reads what was damaged; the scrub does.
 #[test]
 fn the_scrub_tells_of_what_nobody_reads() {
     let settings = [

@@ -71,8 +71,8 @@ impl Turns {
         standing.place.set((Urgency::AskedFor, ticket));
         waiting.insert(standing.place.get(), Rc::clone(standing));
         drop(waiting);
-        // A turn may be free already: whoever was the first has been woken for it and will find that
-        // he is not any more.
+        // A turn may be free already: the host that was the first has been woken for it, and will
+        // find that it is not the first any more.
         self.state.changed.notify();
     }
 
