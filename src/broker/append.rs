@@ -44,20 +44,21 @@ impl Broker {
     {
         let answer = self.on_core(id.owner(self.cores()), move |broker| {
             let hosted = &broker.shared.hosted;
-            let begun = if hosted.may_wait(id, bytes) {
-                let (replier, opened) = reply();
-                let broker = broker.clone();
-                let begin = move |found: Result<Partition, Unavailable>| match found {
-                    Ok(partition) => {
-                        let work = work(&broker, partition);
-                        run(broker.core(), async move { Ok(work.await) }, replier);
-                    }
-                    Err(unavailable) => replier.send(Err(unavailable)),
-                };
-                hosted.wait(id, bytes, Box::new(begin));
-                Err(opened)
-            } else {
-                Ok(hosted.find(id).map(|partition| work(broker, partition)))
+            let begun = match hosted.find(id) {
+                Err(Unavailable::Opening) if hosted.has_room(bytes) => {
+                    let (replier, opened) = reply();
+                    let broker = broker.clone();
+                    let begin = move |found: Result<Partition, Unavailable>| match found {
+                        Ok(partition) => {
+                            let work = work(&broker, partition);
+                            run(broker.core(), async move { Ok(work.await) }, replier);
+                        }
+                        Err(unavailable) => replier.send(Err(unavailable)),
+                    };
+                    hosted.wait(id, bytes, Box::new(begin));
+                    Err(opened)
+                }
+                found => Ok(found.map(|partition| work(broker, partition))),
             };
             async move {
                 match begun {

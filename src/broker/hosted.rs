@@ -82,15 +82,14 @@ impl Hosted {
         }
     }
 
-    /// Whether work that holds `bytes` may wait for the partition: it is being opened, and there is
-    /// room.
-    pub(crate) fn may_wait(&self, id: PartitionId, bytes: usize) -> bool {
-        let is_opening = matches!(self.partitions.borrow().get(&id), Some(Hosting::Opening));
-        is_opening && self.waiting_bytes.get() + bytes <= WAITING_BYTES_MAX
+    /// Whether there is room for work that holds `bytes` and waits for an opening.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.waiting_bytes.get() + bytes <= WAITING_BYTES_MAX
     }
 
-    /// Calls `opened` when the partition is open, or will not be; only after `may_wait`.
+    /// Calls `opened` when the partition, which is being opened, is open or will not be.
     pub(crate) fn wait(&self, id: PartitionId, bytes: usize, opened: Opened) {
+        assert!(self.has_room(bytes), "more waits than may");
         self.waiting_bytes.set(self.waiting_bytes.get() + bytes);
         let mut waiting = self.waiting.borrow_mut();
         let waiting = waiting.entry(id).or_default();

@@ -8,7 +8,8 @@
 //! then; what was written down of such a log stays written down, or its damage would look like a
 //! torn tail at the next start; a directory that already has logs is never formatted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use base::{NodeId, Offset, Random, TopicPartition, Uuid};
@@ -46,6 +47,18 @@ pub struct FoundLog {
     pub high_watermark: Offset,
 }
 
+impl FoundLog {
+    fn checkpoint(&self) -> (TopicPartition, LogCheckpoint) {
+        let point = LogCheckpoint {
+            recovery_point: self.recovery_point,
+            log_start: self.log_start,
+            // Written for other people's tools alone, which clean again what is not mentioned.
+            cleaned: Offset(0),
+        };
+        (self.partition.clone(), point)
+    }
+}
+
 /// An open data directory.
 pub struct DataDir {
     core: Core,
@@ -53,6 +66,8 @@ pub struct DataDir {
     identity: DirIdentity,
     clean: bool,
     logs: Vec<FoundLog>,
+    /// What was written down of the logs that nobody has opened so far.
+    unopened: RefCell<BTreeMap<TopicPartition, LogCheckpoint>>,
     futures: Vec<TopicPartition>,
     _lock: DirLock,
 }
@@ -111,6 +126,7 @@ impl DataDir {
             path: path.to_path_buf(),
             identity,
             clean,
+            unopened: RefCell::new(logs.iter().map(FoundLog::checkpoint).collect()),
             logs,
             futures,
             _lock: lock,
@@ -160,7 +176,7 @@ impl DataDir {
     }
 
     /// Writes down what is known of the logs of all cores; a later recovery starts there. Of a log
-    /// that was found and is not among `logs`, what was found stands.
+    /// that was found and has never been among `logs`, what was found stands.
     ///
     /// # Errors
     /// When the device refuses; the checkpoints before stand then.
@@ -168,25 +184,21 @@ impl DataDir {
         &self,
         logs: &BTreeMap<TopicPartition, LogCheckpoint>,
     ) -> Result<(), StorageError> {
-        let unopened = self.logs.iter().map(|found| {
-            let point = LogCheckpoint {
-                recovery_point: found.recovery_point,
-                log_start: found.log_start,
-                cleaned: Offset(0),
-            };
-            (found.partition.clone(), point)
-        });
-        let mut all: BTreeMap<_, _> = unopened.collect();
-        all.extend(logs.iter().map(|(log, point)| (log.clone(), *point)));
+        let unopened = {
+            let mut unopened = self.unopened.borrow_mut();
+            unopened.retain(|log, _| !logs.contains_key(log));
+            unopened.clone()
+        };
+        let all = || logs.iter().chain(&unopened);
         let pick = |field: fn(&LogCheckpoint) -> Offset| {
-            let offsets = all.iter().map(|(log, point)| (log.clone(), field(point)));
+            let offsets = all().map(|(log, point)| (log.clone(), field(point)));
             layout::encode_offsets(&offsets.collect())
         };
         let points = pick(|point| point.recovery_point);
         self.replace(layout::RECOVERY_POINTS_FILE, &points).await?;
         let starts = pick(|point| point.log_start);
         self.replace(layout::LOG_STARTS_FILE, &starts).await?;
-        let cleaned = all.iter().filter(|(_, point)| point.cleaned > Offset(0));
+        let cleaned = all().filter(|(_, point)| point.cleaned > Offset(0));
         let cleaned: BTreeMap<_, _> = cleaned
             .map(|(log, point)| (log.clone(), point.cleaned))
             .collect();
@@ -216,7 +228,7 @@ impl DataDir {
         logs: &BTreeMap<TopicPartition, LogCheckpoint>,
     ) -> Result<(), StorageError> {
         self.write_checkpoints(logs).await?;
-        if !self.clean && self.has_others_than(logs).await? {
+        if !self.clean && self.has_unopened().await? {
             return Ok(());
         }
         self.replace(
@@ -226,21 +238,17 @@ impl DataDir {
         .await
     }
 
-    /// Whether one of the logs that were found is still there and not among `logs`.
-    async fn has_others_than(
-        &self,
-        logs: &BTreeMap<TopicPartition, LogCheckpoint>,
-    ) -> Result<bool, StorageError> {
-        let found = self.logs.iter().map(|found| &found.partition);
-        let others: BTreeSet<_> = found.filter(|found| !logs.contains_key(*found)).collect();
-        if others.is_empty() {
+    /// Whether a log that nobody has opened is still there.
+    async fn has_unopened(&self) -> Result<bool, StorageError> {
+        if self.unopened.borrow().is_empty() {
             return Ok(false);
         }
         let entries = self.core.list(&self.path).await?;
+        let unopened = self.unopened.borrow();
         let mut there = entries
             .iter()
             .filter_map(|entry| layout::parse_log_dir(&entry.name));
-        Ok(there.any(|log| others.contains(&log)))
+        Ok(there.any(|log| unopened.contains_key(&log)))
     }
 
     async fn replace(&self, name: &str, text: &str) -> Result<(), StorageError> {

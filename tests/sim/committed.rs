@@ -17,6 +17,7 @@ use wire::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetc
 use crate::broker::{CALM, TOPIC, connect};
 use crate::log_dirs::{DIRS, NODE, quiet_scene, restart, spread};
 use crate::seeds::each_seed;
+use crate::transactions::java_hash;
 
 const GROUPS: u32 = 8;
 const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -29,11 +30,9 @@ fn groups() -> impl Iterator<Item = String> {
     (0..GROUPS).map(|index| format!("group-{index}"))
 }
 
-/// The partition that has the group's offsets: by the hash of Java's strings.
+/// The partition that has the group's offsets.
 fn home(group: &str) -> i32 {
-    let unit = |hash: i32, unit: u16| hash.wrapping_mul(31).wrapping_add(unit.into());
-    let hash = group.encode_utf16().fold(0, unit);
-    (hash & i32::MAX) % OFFSETS_PARTITIONS
+    (java_hash(group) & i32::MAX) % OFFSETS_PARTITIONS
 }
 
 async fn commit(client: &Client, group: &str, offset: i64) {

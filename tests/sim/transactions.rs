@@ -72,7 +72,7 @@ fn clients(random: &mut Random) -> Vec<Client> {
 }
 
 /// Java's hash of a text.
-fn java_hash(text: &str) -> i32 {
+pub(crate) fn java_hash(text: &str) -> i32 {
     let hash = |hash: i32, unit: u16| hash.wrapping_mul(31).wrapping_add(i32::from(unit));
     text.encode_utf16().fold(0, hash)
 }

@@ -19,7 +19,6 @@ fn id(index: i32) -> PartitionId {
 type Called = Rc<RefCell<Vec<(usize, Option<Unavailable>)>>>;
 
 fn wait(hosted: &Hosted, index: i32, bytes: usize, (name, called): (usize, &Called)) {
-    assert!(hosted.may_wait(id(index), bytes));
     let called = Rc::clone(called);
     let opened = move |found: Result<_, _>| called.borrow_mut().push((name, found.err()));
     hosted.wait(id(index), bytes, Box::new(opened));
@@ -51,14 +50,12 @@ fn who_waits_is_called_in_order_and_once() {
 #[test]
 fn only_so_much_waits() {
     let (hosted, called) = (Hosted::default(), Called::default());
-    assert!(!hosted.may_wait(id(0), 1), "nobody knows the partition");
     hosted.set(id(0), Hosting::Opening);
     hosted.set(id(1), Hosting::Opening);
     wait(&hosted, 0, WAITING_BYTES_MAX - 1, (0, &called));
-    assert!(!hosted.may_wait(id(1), 2));
+    assert!(!hosted.has_room(2));
     wait(&hosted, 1, 1, (1, &called));
     hosted.set(id(0), Hosting::Offline);
-    assert!(!hosted.may_wait(id(0), 1), "it is not being opened");
-    assert!(hosted.may_wait(id(1), WAITING_BYTES_MAX - 1));
-    assert!(!hosted.may_wait(id(1), WAITING_BYTES_MAX));
+    assert!(hosted.has_room(WAITING_BYTES_MAX - 1));
+    assert!(!hosted.has_room(WAITING_BYTES_MAX));
 }

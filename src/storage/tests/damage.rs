@@ -8,8 +8,8 @@ use base::{NodeId, Offset, PartitionIndex, Random, TopicPartition, Uuid};
 use reactor::Core;
 use reactor::sim::{DiskOperation, Node, NodeOptions, World};
 
-use super::model::{DIR, Model, Seen, append, check_read, open, partition, read_all};
-use crate::{DataDir, Engine, Log, LogCheckpoint, LogConfig, OpenLog, Planted, StorageError};
+use super::model::{DIR, Model, append, check_read, open, open_found, partition, read_all};
+use crate::{DataDir, Engine, Log, LogCheckpoint, LogConfig, Planted, StorageError};
 
 const LIMIT: Duration = Duration::from_secs(3600);
 
@@ -124,14 +124,7 @@ async fn open_in(core: &Core, dir: &DataDir) -> Result<(), StorageError> {
         panic!("one log was made");
     };
     assert!(found.recovery_point > Offset(0), "it stays written down");
-    let open = OpenLog {
-        partition: found.partition.clone(),
-        config: config(),
-        recovery_point: found.recovery_point,
-        log_start: found.log_start,
-        clean: dir.was_clean(),
-    };
-    let opened = Log::open(&engine, &open, &mut Seen::default()).await;
+    let opened = open_found(&engine, dir, found, config()).await;
     engine.stop();
     opened.map(|_| ())
 }

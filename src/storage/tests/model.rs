@@ -7,8 +7,8 @@ use batch::{BatchBuilder, BatchOptions, BatchView, Scratch, next_batch};
 use reactor::Core;
 
 use crate::{
-    BatchShape, DataDir, Engine, Log, LogConfig, OpenLog, Piece, Planted, ReadRequest, ReadResult,
-    RecoveryReport, RecoveryVisitor, Stamp, StorageError,
+    BatchShape, DataDir, Engine, FoundLog, Log, LogConfig, OpenLog, Piece, Planted, ReadRequest,
+    ReadResult, RecoveryReport, RecoveryVisitor, Stamp, StorageError,
 };
 
 pub(crate) const DIR: &str = "/data/forebay";
@@ -144,22 +144,12 @@ pub(crate) async fn open_at(
 ) -> Result<Opened, StorageError> {
     let dir = DataDir::open(core, path, NodeId(1), "a-cluster").await?;
     let engine = Engine::start(core, dir.path(), planted);
-    let mut seen = Seen::default();
     let (log, report) = match dir.logs() {
         [] => {
             let log = Log::create(&engine, partition(), Uuid(77), config, None).await?;
             (log, RecoveryReport::default())
         }
-        [found] => {
-            let open = OpenLog {
-                partition: found.partition.clone(),
-                config,
-                recovery_point: found.recovery_point,
-                log_start: found.log_start,
-                clean: dir.was_clean(),
-            };
-            Log::open(&engine, &open, &mut seen).await?
-        }
+        [found] => open_found(&engine, &dir, found, config).await?,
         more => panic!("one log was made, {} are there", more.len()),
     };
     Ok(Opened {
@@ -168,6 +158,23 @@ pub(crate) async fn open_at(
         log,
         report,
     })
+}
+
+/// Opens a log that the directory has.
+pub(crate) async fn open_found(
+    engine: &Engine,
+    dir: &DataDir,
+    found: &FoundLog,
+    config: LogConfig,
+) -> Result<(Log, RecoveryReport), StorageError> {
+    let open = OpenLog {
+        partition: found.partition.clone(),
+        config,
+        recovery_point: found.recovery_point,
+        log_start: found.log_start,
+        clean: dir.was_clean(),
+    };
+    Log::open(engine, &open, &mut Seen::default()).await
 }
 
 /// Appends a producer's batch.
