@@ -55,6 +55,7 @@ impl Opening {
             match dir {
                 Ok(dir) => {
                     check_content(&dir, is_metadata)?;
+                    tell_journal(&dir);
                     known.push((dir.identity().directory_id, path.clone()));
                     opened.insert(place, Ok(Rc::new(dir)));
                 }
@@ -116,6 +117,20 @@ fn is_failure(error: &StorageError) -> bool {
     match error {
         StorageError::Io(error) => !matches!(error.kind, IoErrorKind::Locked),
         _ => false,
+    }
+}
+
+fn tell_journal(dir: &DataDir) {
+    let (journal, path) = (dir.journal(), dir.path().display());
+    if journal.frames > 0 {
+        let (batches, bytes) = (journal.batches, journal.bytes);
+        tracing::info!(dir = %path, batches, bytes, "gave segments what only the journal had");
+    }
+    for file in &journal.damaged {
+        tracing::error!(
+            file = %file.display(),
+            "a part of the journal could not be read; what was acknowledged last may be lost"
+        );
     }
 }
 

@@ -20,7 +20,7 @@ use metrics::Sources;
 use partition::Partition;
 use quorum::{Options, Quorum, Recovered};
 use reactor::{Core, Mesh, Receiver, Reply, Signal, reply};
-use storage::{DataDir, Engine, LogCheckpoint, Planted, StorageError};
+use storage::{DataDir, Engine, JournalLimits, LogCheckpoint, Planted, StorageError};
 
 use crate::broker::{Broker, Shared};
 use crate::client_metrics::ClientMetrics;
@@ -52,6 +52,8 @@ pub struct NodePlan {
     pub features: Option<Vec<FeatureLevel>>,
     /// Which bug to run with, for tests of the tests.
     pub planted: Planted,
+    /// When small flushes go through the journal.
+    pub journal: JournalLimits,
     mesh: Mesh<Errand>,
     cores: u16,
 }
@@ -104,6 +106,7 @@ impl NodePlan {
             cluster_id: None,
             features: None,
             planted: Planted::default(),
+            journal: JournalLimits::default(),
             mesh: Mesh::new(usize::from(cores)),
             cores,
         }
@@ -132,6 +135,9 @@ impl Broker {
     pub fn start(core: &Core, plan: &NodePlan) -> Self {
         let paths = dirs::paths(&plan.config.storage);
         let engines = dirs::start_engines(core, &paths, plan.planted);
+        for engine in &engines {
+            engine.set_journal_limits(plan.journal);
+        }
         let broker = Self {
             shared: Rc::new(Shared {
                 core: core.clone(),

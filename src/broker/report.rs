@@ -116,6 +116,9 @@ impl Broker {
         page.size(&names::FLUSHES_UNDER_WAY, core.clone(), under_way);
         let counted = counters.counts();
         for (family, count) in [
+            (&names::JOURNAL_FRAMES, counted.journal_frames),
+            (&names::JOURNAL_BYTES, counted.journal_bytes),
+            (&names::JOURNAL_WRITE_BACKS, counted.journal_write_backs),
             (&names::SEGMENTS_REMOVED, counted.segments_removed),
             (&names::BYTES_REMOVED, counted.bytes_removed),
             (&names::COMPACTIONS, counted.compactions),

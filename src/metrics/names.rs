@@ -65,6 +65,9 @@ families! {
     FLUSH_DURATION = histogram("forebay_flush_duration_seconds", "From the collection of what is dirty to its being on the device.");
     LOGS_WAITING = gauge("forebay_logs_waiting_for_flush", "Logs with records that no flush has taken up yet.");
     FLUSHES_UNDER_WAY = gauge("forebay_flushes_under_way", "Flushes on their way to the device.");
+    JOURNAL_FRAMES = counter("forebay_journal_frames_total", "Durable writes to the journal, each with the small flushes of many logs.");
+    JOURNAL_BYTES = counter("forebay_journal_written_bytes_total", "Bytes that these writes took.");
+    JOURNAL_WRITE_BACKS = counter("forebay_journal_write_backs_total", "Logs that were flushed to their segments to make room in the journal.");
     SEGMENTS_REMOVED = counter("forebay_retention_segments_removed_total", "Segments that retention or DeleteRecords took.");
     BYTES_REMOVED = counter("forebay_retention_bytes_removed_total", "Bytes of segments that retention or DeleteRecords took.");
     COMPACTIONS = counter("forebay_compactions_total", "Runs of compaction that came to their end.");

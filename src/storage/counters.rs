@@ -15,6 +15,12 @@ pub struct Counters {
     pub flushes_begun: Counter,
     /// Flushes that have ended, well or not.
     pub flushes_ended: Counter,
+    /// Frames that the journal took.
+    pub journal_frames: Counter,
+    /// The bytes of those frames in the file.
+    pub journal_bytes: Counter,
+    /// How often a log was written back so that its part of the journal was free again.
+    pub journal_write_backs: Counter,
     /// Segments that retention or DeleteRecords took.
     pub segments_removed: Counter,
     /// The bytes of those segments.
@@ -42,6 +48,12 @@ pub struct Counters {
 /// The counters at one moment; may travel to another core.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DutyCounts {
+    /// See [`Counters::journal_frames`].
+    pub journal_frames: u64,
+    /// See [`Counters::journal_bytes`].
+    pub journal_bytes: u64,
+    /// See [`Counters::journal_write_backs`].
+    pub journal_write_backs: u64,
     /// See [`Counters::segments_removed`].
     pub segments_removed: u64,
     /// See [`Counters::bytes_removed`].
@@ -71,6 +83,9 @@ impl Counters {
     #[must_use]
     pub fn counts(&self) -> DutyCounts {
         DutyCounts {
+            journal_frames: self.journal_frames.get(),
+            journal_bytes: self.journal_bytes.get(),
+            journal_write_backs: self.journal_write_backs.get(),
             segments_removed: self.segments_removed.get(),
             bytes_removed: self.bytes_removed.get(),
             compactions: self.compactions.get(),

@@ -68,7 +68,9 @@ pub(crate) async fn create_at(
     let active = Rc::new(Segment::made(&dir, base));
     let segments = BTreeMap::from([(active.base, Rc::clone(&active))]);
     let state = LogState::new(config, segments, base, &active);
-    Ok(Log::new(engine, partition, dir, state))
+    let log = Log::new(engine, partition, dir, state);
+    log.set_topic_id(topic_id);
+    Ok(log)
 }
 
 /// An empty active segment, durable with its directory entry.

@@ -6,7 +6,8 @@
 //! Invariants: the clean mark is removed durably before anything else is touched, so it never
 //! vouches for files that changed since, nor for a log that a crash left and nobody has opened since
 //! then; what was written down of such a log stays written down, or its damage would look like a
-//! torn tail at the next start; a directory that already has logs is never formatted.
+//! torn tail at the next start; a directory that already has logs is never formatted; what the
+//! journals have is in the logs' own files before anybody opens a log.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use reactor::{Core, DirLock, IoErrorKind};
 
 use crate::engine::LogCheckpoint;
 use crate::error::StorageError;
+use crate::journal::{self, JournalReport};
 use crate::layout;
 use crate::removal::remove_dir_slowly;
 
@@ -69,6 +71,7 @@ pub struct DataDir {
     /// What was written down of the logs that nobody has opened so far.
     unopened: RefCell<BTreeMap<TopicPartition, LogCheckpoint>>,
     futures: Vec<TopicPartition>,
+    journal: JournalReport,
     _lock: DirLock,
 }
 
@@ -92,12 +95,8 @@ impl DataDir {
             core.sync_dir(path).await?;
         }
         let (mut partitions, mut futures) = (Vec::new(), Vec::new());
-        for entry in core
-            .list(path)
-            .await?
-            .into_iter()
-            .filter(|entry| entry.is_dir)
-        {
+        let entries = core.list(path).await?;
+        for entry in entries.iter().filter(|entry| entry.is_dir) {
             let future = layout::parse_future_dir(&entry.name);
             if entry.name.ends_with(layout::DELETED_SUFFIX) || future.is_some() {
                 futures.extend(future);
@@ -120,6 +119,9 @@ impl DataDir {
                 ),
             ));
         }
+        let files = entries.iter().filter(|entry| !entry.is_dir);
+        let files = files.map(|entry| entry.name.as_str());
+        let journal = journal::replay(core, path, files).await?;
         let logs = found_logs(core, path, partitions).await?;
         Ok(Self {
             core: core.clone(),
@@ -129,6 +131,7 @@ impl DataDir {
             unopened: RefCell::new(logs.iter().map(FoundLog::checkpoint).collect()),
             logs,
             futures,
+            journal,
             _lock: lock,
         })
     }
@@ -161,6 +164,12 @@ impl DataDir {
     #[must_use]
     pub fn futures(&self) -> &[TopicPartition] {
         &self.futures
+    }
+
+    /// What the journals had that the logs' own files had not.
+    #[must_use]
+    pub fn journal(&self) -> &JournalReport {
+        &self.journal
     }
 
     /// Whose directory `path` is, as far as can be told without opening it; nothing for one that
@@ -235,7 +244,10 @@ impl DataDir {
             layout::CLEAN_SHUTDOWN_FILE,
             "{\"version\":0,\"brokerEpoch\":-1}\n",
         )
-        .await
+        .await?;
+        // All that they have is in the segments. A release that knows nothing of them may come next,
+        // and after it one that would believe them.
+        journal::remove_all(&self.core, &self.path).await
     }
 
     /// Whether a log that nobody has opened is still there.
@@ -286,17 +298,17 @@ async fn make_durable_dir(core: &Core, path: &Path) -> Result<(), StorageError> 
 
 /// Whether the last shutdown was clean; from here on it counts no more.
 async fn take_clean_mark(core: &Core, path: &Path) -> Result<bool, StorageError> {
-    match core
-        .remove_file(&path.join(layout::CLEAN_SHUTDOWN_FILE))
-        .await
-    {
-        Ok(()) => {
-            core.sync_dir(path).await?;
-            Ok(true)
-        }
-        Err(error) if error.kind == IoErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error.into()),
+    let entries = core.list(path).await?;
+    let is_marked = |name: &str| name == layout::CLEAN_SHUTDOWN_FILE;
+    if !entries.iter().any(|entry| is_marked(&entry.name)) {
+        return Ok(false);
     }
+    // While the mark is there nobody reads them; without it half of one might be believed.
+    journal::remove_all(core, path).await?;
+    core.remove_file(&path.join(layout::CLEAN_SHUTDOWN_FILE))
+        .await?;
+    core.sync_dir(path).await?;
+    Ok(true)
 }
 
 async fn read_identity(core: &Core, path: &Path) -> Result<Option<DirIdentity>, StorageError> {

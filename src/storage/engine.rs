@@ -20,8 +20,10 @@ use crate::counters::Counters;
 use crate::damage::{Damage, Untold};
 use crate::disk::Disk;
 use crate::error::StorageError;
+use crate::flusher::Crowd;
 use crate::fresh::FreshLogs;
 use crate::gate::Gate;
+use crate::journal::Journal;
 use crate::layout;
 use crate::log::{Log, LogShared};
 use crate::planted::Planted;
@@ -64,6 +66,9 @@ pub(crate) struct EngineShared {
     discarded: Discarded,
     disk: Disk,
     counters: Rc<Counters>,
+    journal: Journal,
+    /// Logs whose lanes wait to be sorted, and whether a task is about to do that.
+    crowd: Crowd,
     untold: RefCell<Untold>,
     damage_found: Signal,
     planted: Planted,
@@ -116,6 +121,8 @@ impl Engine {
                 discarded: Discarded::default(),
                 disk: Disk::default(),
                 counters,
+                journal: Journal::default(),
+                crowd: Crowd::default(),
                 untold: RefCell::default(),
                 damage_found: Signal::new(),
                 planted,
@@ -205,6 +212,7 @@ impl Engine {
             log.handle_offline(&error);
         }
         self.shared.flushed.notify();
+        self.shared.journal.notify();
         self.shared.offline_signal.notify();
     }
 
@@ -259,6 +267,14 @@ impl Engine {
             }
             found.await;
         }
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.shared.journal
+    }
+
+    pub(crate) fn crowd(&self) -> &Crowd {
+        &self.shared.crowd
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -356,6 +372,7 @@ impl Engine {
             }
             for log in self.logs() {
                 log.flush_soon();
+                log.write_back_soon();
             }
             let pool = self.chunks().take(capacity);
             if let First::Left(buffer) = first(pool, flushed).await {
@@ -404,6 +421,7 @@ async fn maintain(core: Core, engine: Weak<EngineShared>) {
         for log in engine.logs() {
             log.maintain(core.now(), IDLE_AFTER);
         }
+        engine.journal().maintain(&engine);
         if core.now().saturating_sub(rested) >= REST_INTERVAL {
             rested = core.now();
             engine.let_rest().await;

@@ -2,10 +2,12 @@
 //!
 //! Each log has a lane of its own, without a barrier between logs. A *flush* collects all that
 //! is dirty, writes its blocks side by side, then flushes the files and syncs new directory
-//! entries; among many others a small one is a single write that is durable by itself. As soon as its writes have ended the next flush of the same log may write: it may
-//! write the same last block again, so the two never write at once, but several may wait for the
-//! device, since one at a time leaves it idle (kernel-note 004, kernel-note 005). Batches that arrive
-//! meanwhile ride the next flush.
+//! entries; among many others a small one is a single write that is durable by itself. As soon as
+//! its writes have ended the next flush of the same log may write: it may write the same last block
+//! again, so the two never write at once, but several may wait for the device, since one at a time
+//! leaves it idle (kernel-note 004, kernel-note 005). Batches that arrive meanwhile ride the next
+//! flush. Where many logs have little each, all of it goes into the journal as one write
+//! (`journal/mod.rs`), and a *direct* flush of the segment follows when there is more.
 //!
 //! Invariants: a log's writes never overlap; a log's durable end moves in the order of its
 //! flushes, and past a flush only when all of its writes, flushes and directory syncs and all of
@@ -18,13 +20,17 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use base::usize_from_u64;
 use reactor::Signal;
 
+use crate::engine::Engine;
 use crate::error::StorageError;
+use crate::journal;
 use crate::log::Log;
+use crate::options::JournalLimits;
 use crate::planted::planted;
 use crate::segment::Segment;
-use crate::state::FlushReached;
+use crate::state::{FlushReached, JournalJob};
 use crate::tail::PendingWrites;
 
 /// How many flushes of one log may be on their way. They end with fdatasync, which needs a worker
@@ -45,6 +51,8 @@ pub(crate) struct Lane {
     writing: Cell<bool>,
     /// True when something was appended since the last flush collected.
     dirty: Cell<bool>,
+    /// True when the next flush has to be a direct one.
+    direct: Cell<bool>,
     /// The flushes on their way, oldest first, and whether each has ended.
     flushes: RefCell<VecDeque<Flush>>,
     /// Notified when a flush has ended.
@@ -69,6 +77,11 @@ impl Lane {
         while !self.is_idle() {
             self.ended.wait().await;
         }
+    }
+
+    /// Ends with the next flush that ends after this call.
+    pub(crate) fn ended(&self) -> impl Future<Output = ()> + use<> {
+        self.ended.wait()
     }
 
     fn push(&self, reached: FlushReached) -> u64 {
@@ -114,26 +127,120 @@ pub(crate) fn request(log: &Log) {
     start_if_possible(log);
 }
 
+/// As [`request`], and the segments themselves get it, with what only the journal has.
+pub(crate) fn request_direct(log: &Log) {
+    log.lane().direct.set(true);
+    request(log);
+}
+
 fn start_if_possible(log: &Log) {
     let lane = log.lane();
     let is_full = lane.flushes.borrow().len() >= FLUSHES_MAX;
     if !lane.dirty.get() || is_full || lane.writing.replace(true) {
         return;
     }
-    let log = log.clone();
-    log.engine().core().clone().spawn(async move {
-        // Everyone who is ready now may still append to this flush.
-        log.engine().core().yield_now().await;
-        run(&log).await;
-        start_if_possible(&log);
+    let engine = log.engine().clone();
+    let crowd = engine.crowd();
+    crowd.logs.borrow_mut().push(log.clone());
+    if crowd.is_scheduled.replace(true) {
+        return;
+    }
+    engine.core().clone().spawn(async move {
+        // Everyone who is ready now may still append to this flush, or ask for one.
+        engine.core().yield_now().await;
+        let crowd = engine.crowd();
+        crowd.is_scheduled.set(false);
+        let logs = std::mem::take(&mut *crowd.logs.borrow_mut());
+        if let Some(last) = sort(&engine, logs) {
+            run_alone(last).await;
+        }
     });
 }
 
-/// One flush from its collection to its end.
+/// Logs of an engine that have something to flush and nothing that they must wait for.
+#[derive(Default)]
+pub(crate) struct Crowd {
+    logs: RefCell<Vec<Log>>,
+    /// True while a task is about to take them.
+    is_scheduled: Cell<bool>,
+}
+
+/// Lets small flushes of a crowd go through the journal and begins the others; the last of these is
+/// left to the caller.
+fn sort(engine: &Engine, logs: Vec<Log>) -> Option<Log> {
+    let counters = engine.counters();
+    let under_way = counters.flushes_begun.get() - counters.flushes_ended.get();
+    let count = logs.len() + usize_from_u64(under_way);
+    let journal = engine.journal();
+    let (mut small, mut others) = (Vec::new(), logs);
+    if journal.accepts(engine, count) {
+        let limits = journal.limits();
+        let is_small = |log: &Log| !log.lane().direct.get() && log.fits_journal(&limits);
+        (small, others) = others.into_iter().partition(is_small);
+    }
+    if !small.is_empty() {
+        journal::enqueue(engine, small);
+    }
+    let last = others.pop();
+    others.into_iter().for_each(spawn_run);
+    last
+}
+
+fn spawn_run(log: Log) {
+    log.engine().core().clone().spawn(run_alone(log));
+}
+
+async fn run_alone(log: Log) {
+    run(&log).await;
+    start_if_possible(&log);
+    if log.engine().journal().is_ready() {
+        log.learn_topic_id().await;
+    }
+}
+
+/// Collects what waits in a log, for a frame of the journal that is being made. Nothing where it
+/// has to go to its segments: there is more of it by now, or somebody waits for them.
+pub(crate) fn take_for_journal(log: &Log, limits: &JournalLimits) -> Option<JournalJob> {
+    let lane = log.lane();
+    assert!(lane.writing.get(), "the lane writes nothing else");
+    if lane.direct.get() {
+        return None;
+    }
+    let job = log.begin_journaled(limits)?;
+    if lane.dirty.replace(false) {
+        log.engine().counters().flushes_taken.increment();
+    }
+    Some(job)
+}
+
+/// Notes that a frame with something of the log is durable.
+pub(crate) fn complete_journaled(log: &Log, reached: FlushReached) {
+    let lane = log.lane();
+    let number = lane.push(reached);
+    complete(log, number);
+    release(log);
+    start_if_possible(log);
+}
+
+/// Lets a log whose lane was taken for the journal flush to its segments.
+pub(crate) fn go_direct(log: Log) {
+    assert!(log.lane().writing.get(), "the lane writes nothing else");
+    spawn_run(log);
+}
+
+/// Gives back a lane that was taken for the journal.
+pub(crate) fn release(log: &Log) {
+    log.lane().writing.set(false);
+    log.lane().ended.notify();
+}
+
+/// One direct flush from its collection to its end.
 async fn run(log: &Log) {
     let lane = log.lane();
-    assert!(lane.dirty.replace(false), "a flush has something to take");
-    log.engine().counters().flushes_taken.increment();
+    if lane.dirty.replace(false) {
+        log.engine().counters().flushes_taken.increment();
+    }
+    lane.direct.set(false);
     if log.engine().check_online().is_err() {
         lane.writing.set(false);
         lane.ended.notify();

@@ -286,6 +286,7 @@ impl FutureLog {
                 segment: created,
                 position: 0,
             };
+            state.debt.restart(to);
             state.tail.forget();
             state.forget_places();
             state.check();
@@ -352,6 +353,8 @@ impl FutureLog {
         let away = engine
             .dir()
             .join(layout::deleted_dir_name(self.log.partition(), tag));
+        // The log may have been here before, and the journal may not know how it went.
+        engine.void_journal(self.log.partition()).await?;
         // What an earlier move left there counts for nobody.
         match core.rename(&place, &away).await {
             Err(error) if error.kind == reactor::IoErrorKind::NotFound => {}

@@ -3,7 +3,7 @@
 //! A node may have ten thousand partitions of which a hundred are busy. An open file costs a
 //! descriptor and memory, room ahead of need costs disk.
 //!
-//! Invariants: a log rests only while everything in it is on the device and nobody appends; what
+//! Invariants: a log rests only while everything in it is on the device in its segments and nobody appends; what
 //! was let go of comes back by itself when it is needed.
 
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl Log {
     fn is_idle(&self, idle: Duration) -> bool {
         let state = self.shared.state.borrow();
         let now = self.engine().core().now();
-        let is_durable = state.durable.offset == state.end;
+        let is_durable = state.durable.offset == state.end && !state.debt.is_owed();
         is_durable && !state.closed && now.saturating_sub(state.appended_last) >= idle
     }
 }

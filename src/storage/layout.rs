@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use batch::{HEADER_BYTES, LENGTH_OVERHEAD};
 
-use base::{Offset, PartitionIndex, TopicPartition, Uuid};
+use base::{CoreId, Offset, PartitionIndex, TopicPartition, Uuid};
 
 use crate::standing::Standing;
 
@@ -46,6 +46,8 @@ pub(crate) const PARTITION_FILE: &str = "partition.metadata";
 pub(crate) const STANDING_FILE: &str = "forebay-standing";
 /// Says that the directory's checkpoints may still speak of an earlier log of the same name.
 pub(crate) const FRESH_FILE: &str = "forebay-fresh";
+/// How the names of the journals' files begin; in the data directory, forebay's own.
+const JOURNAL_PREFIX: &str = "forebay-journal-";
 /// Follows the name of a segment's file that belongs to no log any more.
 pub(crate) const DISCARDED_SUFFIX: &str = ".deleted";
 /// Follows the name of a segment's file that compaction has not finished.
@@ -115,6 +117,19 @@ impl FileKind {
         let kind = kinds.find(|kind| kind.extension() == extension)?;
         Some((kind, Offset(offset)))
     }
+}
+
+/// The name of one of the two files of a core's journal.
+pub(crate) fn journal_name(core: CoreId, half: u8) -> String {
+    format!("{JOURNAL_PREFIX}{core}.{half}")
+}
+
+/// Whose journal the file of this name is part of, if it is one.
+pub(crate) fn parse_journal_name(name: &str) -> Option<CoreId> {
+    let (core, half) = name.strip_prefix(JOURNAL_PREFIX)?.split_once('.')?;
+    let core = CoreId(core.parse().ok()?);
+    let half = half.parse().ok().filter(|half| *half < 2)?;
+    (journal_name(core, half) == name).then_some(core)
 }
 
 /// `path` with `suffix` behind its last name.

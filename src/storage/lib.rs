@@ -5,18 +5,21 @@
 //! changes again; a *chunk* is memory that mirrors a part of a file, and the *hot tail* is all
 //! chunks of a log; a *flush* makes what was appended durable, in the log's own *lane*; the
 //! *durable end* is the offset up to which a log is on the device; the *recovery point* is a
-//! durable end that was written down; a *future log* is a copy on its way to another directory.
+//! durable end that was written down; a *future log* is a copy on its way to another directory;
+//! the *journal* has what many logs made durable together and their segments do not have yet.
 //!
 //! Invariants:
 //! - Bytes on disk are Kafka's: batches, indexes, snapshots, checkpoints and their names.
 //! - A batch's bytes are copied once, into the chunk from which they are written and read.
+//! - What counts as durable is in the segments or in the journal; the recovery point, sealing,
+//!   cutting and giving memory back go by the segments alone.
 //! - After a failed write or flush the whole directory is offline; nothing is tried twice.
 //! - An index is derived and never evidence; a fault below the recovery point is never cut away.
 //! - No borrow of a log's state outlives an await.
 //! - A log's start is durable before anything below it goes; what went never comes back.
 //! - A sealed segment's bytes are verified before they are sent; damage is never sent, nor cut.
 //!
-//! Start reading at `log.rs`, then `flusher.rs`, `reader.rs` and `recovery.rs`.
+//! Start reading at `log.rs`, then `flusher.rs`, `journal/mod.rs`, `reader.rs` and `recovery.rs`.
 
 mod aborted;
 mod aborted_file;
@@ -35,6 +38,7 @@ mod gate;
 mod history;
 mod idle;
 mod index;
+mod journal;
 mod layout;
 mod lifecycle;
 mod log;
@@ -67,9 +71,10 @@ pub use engine::{Engine, LogCheckpoint};
 pub use error::{Fault, StorageError};
 pub use future::{FutureLog, HeldLog};
 pub use gate::{Enter, Gate, GateGuard};
+pub use journal::JournalReport;
 pub use lifecycle::SealedSegment;
 pub use log::{Appended, BatchShape, Log, LogListener, Reservation, Stamp};
-pub use options::{FlushPolicy, LogConfig};
+pub use options::{FlushPolicy, JournalLimits, LogConfig};
 pub use planted::{Planted, PlantedBug};
 pub use reader::{Piece, ReadRequest, ReadResult};
 pub use recovery::{OpenLog, RecoveryReport, RecoveryVisitor, TornTail};

@@ -35,11 +35,14 @@ impl Log {
             return Ok(self.log_end());
         }
         self.flush().await?;
+        self.write_back().await?;
         self.lane().wait_idle().await;
         let _structure = self.structure_gate().enter().await;
         let found = self.locate(offset).await?;
         let done = match found {
             Some(found) => {
+                // What is cut off must not come back from the journal.
+                self.void_journal().await?;
                 self.promise_less(found.segment.base, found.header.base_offset)
                     .await?;
                 self.cut(&found.segment, found.position, found.header.base_offset)
@@ -106,6 +109,7 @@ impl Log {
         segment.len.set(position);
         segment.flushed.set(position);
         segment.allocated.set(position);
+        segment.journaled.set(position);
         self.engine().windows().forget(segment);
         segment.cuts.set(segment.cuts.get() + 1);
         segment.verified.borrow_mut().clear();
@@ -122,6 +126,7 @@ impl Log {
             let mut state = self.shared.state.borrow_mut();
             state.end = end;
             state.log_start = state.log_start.min(end);
+            state.debt.restart(end);
             state.aborted.cut(end, segment.base, aborted);
             self.engine().aborted_pieces().forget(segment);
             state.durable = Place {
@@ -324,6 +329,7 @@ impl Log {
         let _alone = self.append_gate().enter().await;
         self.check_open()?;
         self.flush().await?;
+        self.write_back().await?;
         self.lane().wait_idle().await;
         let _structure = self.structure_gate().enter().await;
         for segment in self.segments() {
@@ -336,6 +342,7 @@ impl Log {
             }
             self.seal(&segment).await?;
         }
+        assert!(!self.shared.debt.is_owed(), "a closed log owes nothing");
         self.close_now();
         Ok(())
     }
@@ -364,6 +371,8 @@ impl Log {
             self.wait_idle(&segment).await;
             segment.close();
         }
+        // Another log of this partition may come to lie here.
+        self.void_journal().await?;
         let engine = self.engine();
         let name = layout::deleted_dir_name(self.partition(), engine.core().entropy());
         let to = engine.dir().join(name);

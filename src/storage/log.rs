@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use base::{LeaderEpoch, Offset, Timestamp, TopicPartition, usize_from_u32};
+use base::{LeaderEpoch, Offset, Timestamp, TopicPartition, Uuid, usize_from_u32};
 use batch::{BatchView, HEADER_BYTES, TimestampType, next_batch};
 use reactor::Signal;
 
@@ -22,10 +22,11 @@ use crate::error::{Fault, StorageError};
 use crate::flusher::{self, Lane};
 use crate::gate::{Gate, GateGuard};
 use crate::index::IndexedBatch;
+use crate::journal::Debt;
 use crate::layout::INDEX_ENTRY_BYTES;
-use crate::options::{FlushPolicy, LogConfig};
+use crate::options::{FlushPolicy, JournalLimits, LogConfig};
 use crate::segment::{Segment, Stage};
-use crate::state::{FlushJob, FlushReached, LogState};
+use crate::state::{FlushJob, FlushReached, JournalJob, LogState};
 
 /// One partition's log. Cheap to clone; clones share the log.
 #[derive(Clone)]
@@ -45,6 +46,12 @@ pub(crate) struct LogShared {
     /// Held by whoever takes segments out of the log or replaces them; entered after `appends`.
     structure: Gate,
     lane: Lane,
+    /// What only the journal has.
+    pub(crate) debt: Rc<Debt>,
+    /// For the journal; nothing before it was needed.
+    topic_id: Cell<Option<Uuid>>,
+    /// Whether a start finds the log under its partition's name.
+    is_home: bool,
     /// True once the log is being closed, so that long background work gives up.
     pub(crate) closing: Cell<bool>,
     /// How many copies of it grow in other directories: it is not compacted meanwhile.
@@ -126,10 +133,14 @@ impl Log {
         state: LogState,
     ) -> Self {
         state.check();
+        let is_home = dir == engine.dir().join(partition.to_string());
         let log = Self {
             shared: Rc::new(LogShared {
                 engine: engine.clone(),
                 partition,
+                debt: Rc::clone(&state.debt),
+                topic_id: Cell::new(None),
+                is_home,
                 dir: RefCell::new(dir),
                 state: RefCell::new(state),
                 durable: Signal::new(),
@@ -481,6 +492,38 @@ impl Log {
         self.shared.state.borrow_mut().begin_flush()
     }
 
+    /// Whether what waits may go through the journal.
+    pub(crate) fn fits_journal(&self, limits: &JournalLimits) -> bool {
+        let state = self.shared.state.borrow();
+        let may = self.shared.is_home && self.shared.topic_id.get().is_some();
+        may && !state.closed && state.fits_journal(limits)
+    }
+
+    pub(crate) fn begin_journaled(&self, limits: &JournalLimits) -> Option<JournalJob> {
+        if !self.fits_journal(limits) {
+            return None;
+        }
+        let topic_id = self.shared.topic_id.get()?;
+        let mut state = self.shared.state.borrow_mut();
+        state.begin_journaled(topic_id, limits)
+    }
+
+    pub(crate) fn set_topic_id(&self, topic_id: Uuid) {
+        self.shared.topic_id.set(Some(topic_id));
+    }
+
+    /// Finds the topic's id out, so that the journal can tell this log from others of its name.
+    pub(crate) async fn learn_topic_id(&self) {
+        if !self.shared.is_home || self.shared.topic_id.get().is_some() {
+            return;
+        }
+        let engine = self.engine();
+        // A log whose id cannot be read goes without the journal.
+        if let Ok(id) = Self::topic_id(engine.core(), engine.dir(), self.partition()).await {
+            self.set_topic_id(id);
+        }
+    }
+
     pub(crate) fn complete_flush(&self, reached: &FlushReached) {
         let (moved, end, sealing) = {
             let mut state = self.shared.state.borrow_mut();
@@ -526,6 +569,7 @@ impl Log {
     pub(crate) fn close_now(&self) {
         self.shared.closing.set(true);
         self.shared.state.borrow_mut().closed = true;
+        self.shared.debt.release();
         self.shared.durable.notify();
         self.engine().unregister(self.partition());
     }
@@ -572,9 +616,11 @@ impl Log {
             .segments
             .values()
             .find(|segment| segment.stage.get() == Stage::Sealing);
-        let recovery_point = unsealed.map_or(state.durable.offset, |segment| segment.base);
+        // Kafka's programs know nothing of the journal, so what only that has does not count.
+        let settled = state.debt.settled().min(state.durable.offset);
+        let recovery_point = unsealed.map_or(settled, |segment| segment.base);
         LogCheckpoint {
-            recovery_point: recovery_point.min(state.durable.offset),
+            recovery_point: recovery_point.min(settled),
             log_start: state.log_start,
             cleaned: state.standing.cleaned,
         }

@@ -49,3 +49,45 @@ impl Default for LogConfig {
         }
     }
 }
+
+/// When small flushes go through the journal, and what it may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalLimits {
+    /// So many flushes that wait or are under way make a crowd: few logs are quicker on their own
+    /// (kernel-note 018).
+    pub lanes_min: usize,
+    /// The most that one log puts into a frame; more is cheaper to write once, to its segment.
+    pub entry_bytes_max: usize,
+    /// A log of which its segment lacks more than this goes to the segment itself, which pays its
+    /// debt by the way.
+    pub behind_bytes_max: u64,
+    /// The size of each of the two files, which each core has for each directory.
+    pub file_bytes: u64,
+    /// How long an entry may be in the journal alone, about.
+    pub age_max: Duration,
+}
+
+impl JournalLimits {
+    /// No journal: every flush goes to its segment.
+    pub const OFF: Self = Self {
+        lanes_min: usize::MAX,
+        entry_bytes_max: 0,
+        behind_bytes_max: 0,
+        file_bytes: 0,
+        age_max: Duration::MAX,
+    };
+}
+
+impl Default for JournalLimits {
+    fn default() -> Self {
+        Self {
+            lanes_min: 8,
+            entry_bytes_max: 4 << 10,
+            // With the beginning of its first block this is still one small write.
+            behind_bytes_max: 12 << 10,
+            // Some ten seconds of 5,000 logs with a small record a second each.
+            file_bytes: 32 << 20,
+            age_max: Duration::from_secs(30),
+        }
+    }
+}

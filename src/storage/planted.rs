@@ -50,6 +50,15 @@ pub enum PlantedBug {
     /// A sealed segment is sent without anybody having looked at it.
     #[cfg(feature = "planted")]
     ServeUnverified,
+    /// What is in a frame of the journal counts as durable before the frame is.
+    #[cfg(feature = "planted")]
+    JournalAckEarly,
+    /// A half of the journal is filled again although segments lack what it has.
+    #[cfg(feature = "planted")]
+    JournalFreedEarly,
+    /// A log is cut or taken away without voiding what the journal has of it.
+    #[cfg(feature = "planted")]
+    JournalNotVoided,
     /// Compaction drops a transaction's marker while records of it are there.
     #[cfg(feature = "planted")]
     DropMarkers,

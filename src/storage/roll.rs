@@ -13,6 +13,7 @@ use reactor::{Core, File, IoErrorKind, OpenMode, Signal};
 
 use crate::disk::DiskLevel;
 use crate::error::StorageError;
+use crate::flusher;
 use crate::gate::GateGuard;
 use crate::layout::FileKind;
 use crate::log::Log;
@@ -64,7 +65,8 @@ impl Log {
         if old.flushed.get() == old.len.get() {
             self.seal_in_background(old);
         } else {
-            self.flush_soon();
+            // Also where all of it is durable, but only with the help of the journal.
+            flusher::request_direct(self);
         }
         Ok(())
     }

@@ -35,8 +35,10 @@ pub(crate) struct Segment {
     file: RefCell<Option<File>>,
     /// Bytes of batches, in memory or in the file.
     pub(crate) len: Cell<u64>,
-    /// Bytes that are on the device.
+    /// Bytes that are on the device in the file itself.
     pub(crate) flushed: Cell<u64>,
+    /// Up to where the journal has it, which is nothing to go by once it is flushed.
+    pub(crate) journaled: Cell<u64>,
     /// Bytes that the file has room for.
     pub(crate) allocated: Cell<u64>,
     /// The offset after the last batch.
@@ -96,6 +98,7 @@ impl Segment {
             file: RefCell::new(None),
             len: Cell::new(0),
             flushed: Cell::new(0),
+            journaled: Cell::new(0),
             allocated: Cell::new(0),
             next_offset: Cell::new(base),
             stage: Cell::new(Stage::Sealed),

@@ -1,17 +1,19 @@
 //! What a log is at one moment: its segments, its hot tail, its ends.
 //!
 //! Invariants: `log_start <= durable <= end`; segments follow one another without overlap and the
-//! last one is active; the hot tail holds all that is not on the device.
+//! last one is active; the hot tail holds all that is not on the device in its segment.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::rc::Rc;
 use std::time::Duration;
 
-use base::Offset;
+use base::{Offset, Uuid};
+use reactor::Bytes;
 
 use crate::aborted::AbortedIndex;
-use crate::options::LogConfig;
+use crate::journal::Debt;
+use crate::options::{JournalLimits, LogConfig};
 use crate::segment::Segment;
 use crate::standing::Standing;
 use crate::tail::{PendingWrites, Tail};
@@ -51,9 +53,20 @@ pub(crate) struct FlushJob {
     pub(crate) reached: FlushReached,
 }
 
-/// See [`FlushJob`].
+/// What a frame of the journal gets of one log, and what is reached once it is durable.
+pub(crate) struct JournalJob {
+    pub(crate) topic_id: Uuid,
+    /// The active segment's.
+    pub(crate) base: Offset,
+    /// Where in its file the bytes belong.
+    pub(crate) position: u64,
+    pub(crate) pieces: Vec<Bytes>,
+    pub(crate) reached: FlushReached,
+}
+
+/// See [`FlushJob`] and [`JournalJob`].
 pub(crate) struct FlushReached {
-    /// How far each segment is on the device.
+    /// How far each segment is on the device; none where only the journal has it.
     pub(crate) ends: Vec<(Rc<Segment>, u64)>,
     /// The log's end at the beginning of the flush.
     pub(crate) durable: Place,
@@ -68,7 +81,10 @@ pub(crate) struct LogState {
     /// What was promised for good.
     pub(crate) standing: Standing,
     pub(crate) end: Offset,
+    /// Up to where everything is on the device, in the segments or in the journal.
     pub(crate) durable: Place,
+    /// What only the journal has.
+    pub(crate) debt: Rc<Debt>,
     /// Its aborted transactions.
     pub(crate) aborted: AbortedIndex,
     /// The producer snapshots on the device, in order.
@@ -109,6 +125,7 @@ impl LogState {
                 segment: Rc::clone(active),
                 position: active.len.get(),
             },
+            debt: Rc::new(Debt::none(end)),
             aborted: AbortedIndex::default(),
             snapshots: Vec::new(),
             places: VecDeque::new(),
@@ -231,6 +248,54 @@ impl LogState {
         FlushJob { writes, reached }
     }
 
+    /// Whether what waits may go through the journal: it is little, all of it in the active segment,
+    /// whose name is durable and whose file has room for it.
+    pub(crate) fn fits_journal(&self, limits: &JournalLimits) -> bool {
+        self.journal_from(limits).is_some()
+    }
+
+    /// From where on the journal has nothing of the active segment yet.
+    fn journal_from(&self, limits: &JournalLimits) -> Option<u64> {
+        let active = self.active();
+        let len = active.len.get();
+        let from = self.tail.untaken(&active)?.max(active.journaled.get());
+        let fits = from < len
+            && len - from <= limits.entry_bytes_max as u64
+            && len - active.flushed.get() <= limits.behind_bytes_max
+            && len <= active.allocated.get()
+            && !active.entry_pending.get();
+        fits.then_some(from)
+    }
+
+    /// What waits, for a frame of the journal; nothing where it has to go to its segments.
+    pub(crate) fn begin_journaled(
+        &mut self,
+        topic_id: Uuid,
+        limits: &JournalLimits,
+    ) -> Option<JournalJob> {
+        let from = self.journal_from(limits)?;
+        let active = self.active();
+        let len = active.len.get();
+        active.journaled.set(len);
+        self.debt.note_journaled(self.end);
+        self.unflushed_records = 0;
+        self.unflushed_since = None;
+        Some(JournalJob {
+            topic_id,
+            base: active.base,
+            position: from,
+            pieces: self.tail.share(&active, from..len),
+            reached: FlushReached {
+                ends: Vec::new(),
+                durable: Place {
+                    offset: self.end,
+                    position: len,
+                    segment: active,
+                },
+            },
+        })
+    }
+
     /// Notes what a flush has reached; true when the durable end moved.
     pub(crate) fn complete_flush(&mut self, reached: &FlushReached) -> bool {
         for (segment, end) in &reached.ends {
@@ -242,6 +307,9 @@ impl LogState {
             self.tail.note_flushed(segment, *end);
         }
         assert!(reached.durable.offset <= self.end);
+        if !reached.ends.is_empty() {
+            self.debt.note_settled(reached.durable.offset);
+        }
         if reached.durable.offset <= self.durable.offset {
             return false;
         }
@@ -253,6 +321,7 @@ impl LogState {
     pub(crate) fn check(&self) {
         assert!(self.log_start <= self.end, "a log goes forwards");
         assert!(self.durable.offset <= self.end, "nothing is durable early");
+        assert!(self.debt.settled() <= self.end, "nothing is settled early");
         assert!(self.active().next_offset.get() == self.end);
         self.active().check();
     }

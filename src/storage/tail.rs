@@ -213,6 +213,20 @@ impl Tail {
         pending
     }
 
+    /// From where on no flush has taken `segment` in; nothing while one has to take an earlier
+    /// segment in.
+    pub(crate) fn untaken(&self, segment: &Rc<Segment>) -> Option<u64> {
+        let mut untaken = self.chunks.iter();
+        let first = untaken.find(|chunk| chunk.collected < chunk.buffer.len());
+        match first {
+            None => Some(segment.len.get()),
+            Some(chunk) if Rc::ptr_eq(&chunk.segment, segment) => {
+                Some(chunk.start + chunk.collected as u64)
+            }
+            Some(_) => None,
+        }
+    }
+
     /// Notes that `segment` is on the device up to `end`.
     pub(crate) fn note_flushed(&mut self, segment: &Rc<Segment>, end: u64) {
         for chunk in &mut self.chunks {

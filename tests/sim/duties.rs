@@ -21,6 +21,7 @@ use storage::{CompactionLimits, DataDir, Engine, FoundLog, Planted, StorageError
 
 use crate::keyed::Page;
 use crate::ledger::{Ledger, Promised, Rules};
+use crate::node::journal_limits;
 use crate::partition::{CALM, DISK_BYTES, Pending, is_disk_fault};
 use crate::seeds::{each_seed, narrate};
 
@@ -376,7 +377,9 @@ async fn open(core: &Core, outside: &Rc<Outside>) -> Result<Life, StorageError> 
         let opened = DataDir::open(core, path, NodeId(1), "a-cluster").await;
         let memory = Pool::new(core.chunks().limit() / DIRS.len());
         let counted = (Rc::default(), outside.planted);
-        engines.push(Engine::start_with(core, path, memory, counted));
+        let engine = Engine::start_with(core, path, memory, counted);
+        engine.set_journal_limits(journal_limits(core));
+        engines.push(engine);
         dirs.push(match opened {
             Ok(dir) => Some(dir),
             Err(error) if is_disk_fault(&error) && place != outside.place.get() => None,

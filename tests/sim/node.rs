@@ -11,7 +11,7 @@ use broker::{Broker, Node, NodeError, NodePlan};
 use config::{BrokerConfig, Inputs};
 use reactor::{Core, First, first, sim};
 use server::{Server, ServerLimits, Shared};
-use storage::Planted;
+use storage::{JournalLimits, Planted};
 
 /// The port that every node serves clients on.
 pub(crate) const PORT: u16 = 9092;
@@ -79,12 +79,27 @@ pub(crate) fn start(
     process
 }
 
+/// In half of all lives of a core the journal takes whatever it may, and turns over all the time.
+pub(crate) fn journal_limits(core: &Core) -> JournalLimits {
+    let entropy = core.entropy();
+    if entropy.is_multiple_of(2) {
+        return JournalLimits::default();
+    }
+    JournalLimits {
+        lanes_min: 1,
+        file_bytes: (32 << 10) << (entropy / 2 % 3),
+        age_max: Duration::from_millis(100 + entropy / 8 % 3_000),
+        ..JournalLimits::default()
+    }
+}
+
 async fn live(
     core: Core,
-    plan: NodePlan,
+    mut plan: NodePlan,
     process: &Process,
     shared: Shared,
 ) -> Result<(), NodeError> {
+    plan.journal = journal_limits(&core);
     let broker = Broker::start(&core, &plan);
     let node = if core.id() == CoreId(0) {
         Some(Node::start(&broker, &plan).await?)

@@ -21,6 +21,7 @@ use storage::{DataDir, Engine, Piece, Planted, ReadRequest, StorageError};
 
 use crate::batches;
 use crate::history::{History, Name};
+use crate::node::journal_limits;
 use crate::seeds::{each_seed, narrate};
 
 const DIR: &str = "/var/lib/forebay";
@@ -109,6 +110,7 @@ async fn open(
 ) -> Result<(DataDir, Engine, Partition), StorageError> {
     let dir = DataDir::open(core, Path::new(DIR), NodeId(1), "a-cluster").await?;
     let engine = Engine::start(core, Path::new(DIR), outside.planted);
+    engine.set_journal_limits(journal_limits(core));
     let found = dir
         .logs()
         .iter()

@@ -34,6 +34,8 @@ fn planted_bugs_are_caught() {
         PlantedBug::AckBeforeFlush,
         PlantedBug::TrustIndexOverLog,
         PlantedBug::KeepTornTail,
+        PlantedBug::JournalAckEarly,
+        PlantedBug::JournalFreedEarly,
     ];
     for bug in bugs {
         expect_caught(&format!("{bug:?}"), |seed| {

@@ -9,7 +9,7 @@ use reactor::sim::{DiskOperation, NodeOptions, World};
 use super::bit_rot::written;
 use super::model::{DIR, Model, append, check_read, open, partition, read_all};
 use super::seeds;
-use crate::{LogConfig, Planted, StorageError};
+use crate::{JournalLimits, LogConfig, Planted, StorageError};
 
 const LIMIT: Duration = Duration::from_secs(3600);
 
@@ -96,6 +96,8 @@ fn after_a_failure_nothing_is_written_again() {
         let acked = world.run_process(node, LIMIT, move |core| async move {
             let mut random = Random::new(seed);
             let opened = open(&core, config(), Planted::default()).await.unwrap();
+            // Which operation fails is counted from here.
+            opened.engine.set_journal_limits(JournalLimits::OFF);
             let (log, mut model) = (opened.log, Model::default());
             let error = loop {
                 let (sent, batch) = model.random_batch(&mut random, 3_000, 1_000);

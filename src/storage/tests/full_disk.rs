@@ -7,7 +7,7 @@ use reactor::Core;
 use reactor::sim::{NodeOptions, World};
 
 use super::model::{Model, Opened, append, open, read_all};
-use crate::{DiskBounds, DiskLevel, LogConfig, Planted, StorageError};
+use crate::{DiskBounds, DiskLevel, JournalLimits, LogConfig, Planted, StorageError};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -39,6 +39,8 @@ async fn fill_and_make_room(seed: u64, core: Core) {
     };
     let opened = open(&core, config, Planted::default()).await.unwrap();
     let (engine, log) = (&opened.engine, &opened.log);
+    // Its files would take a part of the room that differs from seed to seed.
+    engine.set_journal_limits(JournalLimits::OFF);
     engine.set_disk_bounds(DiskBounds {
         soft_free: u64::MAX,
         hard_free: u64::MAX,

@@ -1,14 +1,15 @@
 //! A naive model of one log, and the ways to compare the real one with it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use base::{LeaderEpoch, NodeId, Offset, PartitionIndex, Random, Timestamp, TopicPartition, Uuid};
 use batch::{BatchBuilder, BatchOptions, BatchView, Scratch, next_batch};
 use reactor::Core;
 
 use crate::{
-    BatchShape, DataDir, Engine, FoundLog, Log, LogConfig, OpenLog, Piece, Planted, ReadRequest,
-    ReadResult, RecoveryReport, RecoveryVisitor, Stamp, StorageError,
+    BatchShape, DataDir, Engine, FoundLog, JournalLimits, Log, LogConfig, OpenLog, Piece, Planted,
+    ReadRequest, ReadResult, RecoveryReport, RecoveryVisitor, Stamp, StorageError,
 };
 
 pub(crate) const DIR: &str = "/data/forebay";
@@ -144,6 +145,15 @@ pub(crate) async fn open_at(
 ) -> Result<Opened, StorageError> {
     let dir = DataDir::open(core, path, NodeId(1), "a-cluster").await?;
     let engine = Engine::start(core, dir.path(), planted);
+    if core.entropy().is_multiple_of(2) {
+        // Half of all lives go through the journal wherever they may, and fill it all the time.
+        engine.set_journal_limits(JournalLimits {
+            lanes_min: 1,
+            file_bytes: 32 << 10,
+            age_max: Duration::from_secs(1),
+            ..JournalLimits::default()
+        });
+    }
     let (log, report) = match dir.logs() {
         [] => {
             let log = Log::create(&engine, partition(), Uuid(77), config, None).await?;

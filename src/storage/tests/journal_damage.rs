@@ -1,0 +1,147 @@
+//! The story: bits flip in the journal before the node starts again. In a frame that others follow
+//! that is told, and no log is given anything behind what it lacks; in the last frame it looks as
+//! where the power went while it was written.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base::{BLOCK_SIZE, NodeId, Offset, PartitionIndex, Random, TopicPartition, Uuid};
+use reactor::sim::{NodeOptions, World};
+use reactor::{Core, OpenMode, Pool};
+
+use super::model::{DIR, Model, Seen, append, read_all};
+use super::seeds;
+use crate::journal::frame::decode;
+use crate::layout::journal_name;
+use crate::{DataDir, Engine, JournalLimits, Log, LogConfig, OpenLog, Planted};
+
+const LOGS: usize = 4;
+const ROUNDS: usize = 12;
+const LIMIT: Duration = Duration::from_secs(600);
+
+fn name(log: usize) -> TopicPartition {
+    TopicPartition {
+        topic: "trickle".to_owned(),
+        partition: PartitionIndex(i32::try_from(log).unwrap()),
+    }
+}
+
+async fn engine(core: &Core) -> (DataDir, Engine) {
+    let dir = DataDir::open(core, Path::new(DIR), NodeId(1), "a-cluster").await;
+    let dir = dir.unwrap();
+    let engine = Engine::start(core, dir.path(), Planted::default());
+    engine.set_journal_limits(JournalLimits {
+        lanes_min: 1,
+        file_bytes: 1 << 20,
+        age_max: Duration::from_secs(3600),
+        ..JournalLimits::default()
+    });
+    (dir, engine)
+}
+
+/// Appends a little to each log, one after the other, and lets it be acknowledged.
+async fn fill(core: Core, seed: u64) -> Vec<Model> {
+    let random = &mut Random::new(seed);
+    let (_dir, engine) = engine(&core).await;
+    let mut logs = Vec::new();
+    for log in 0..LOGS {
+        let made = Log::create(&engine, name(log), Uuid(77), LogConfig::default(), None).await;
+        logs.push((made.unwrap(), Model::default()));
+    }
+    for round in 0..ROUNDS {
+        for (log, model) in &mut logs {
+            let (sent, batch) = model.random_batch(random, 300, 1_000);
+            append(log, &sent, &batch).await.unwrap();
+            model.batches.push(batch);
+            log.flush().await.unwrap();
+        }
+        if round == 0 {
+            // The journal is being made.
+            core.sleep(Duration::from_secs(1)).await;
+        }
+    }
+    let frames = engine.counters().journal_frames.get();
+    assert_eq!(frames, u64::try_from(LOGS * (ROUNDS - 1)).unwrap());
+    logs.into_iter().map(|(_, model)| model).collect()
+}
+
+/// Flips a bit in the frame with this number.
+async fn flip(core: &Core, number: usize, random: &mut Random) {
+    let path: PathBuf = Path::new(DIR).join(journal_name(core.id(), 0));
+    let bytes = core.read_small(&path).await.unwrap();
+    let mut at = 0;
+    for _ in 0..number {
+        let frame = decode(&bytes[at..]).unwrap();
+        at += frame.len.next_multiple_of(BLOCK_SIZE);
+    }
+    let len = decode(&bytes[at..]).unwrap().len.min(BLOCK_SIZE);
+    let mut block = bytes[at..at + BLOCK_SIZE].to_vec();
+    block[usize::try_from(random.below(len as u64)).unwrap()] ^= 1 << random.below(8);
+    let mut buffer = Pool::new(BLOCK_SIZE).take(BLOCK_SIZE).await;
+    buffer.append(&block);
+    let file = core.open(&path, OpenMode::Existing).await.unwrap();
+    let blocks = buffer.blocks(0..BLOCK_SIZE);
+    file.write_durably(blocks, at as u64).await.unwrap();
+}
+
+/// Starts again; the directory's report, and how many batches of each log are there.
+async fn start_again(
+    core: Core,
+    models: Vec<Model>,
+    (number, seed): (usize, u64),
+) -> (crate::JournalReport, Vec<usize>) {
+    flip(&core, number, &mut Random::salted(seed, 3)).await;
+    let (dir, engine) = engine(&core).await;
+    let mut counts = Vec::new();
+    for (log, model) in models.iter().enumerate() {
+        let found = dir.logs().iter().find(|found| found.partition == name(log));
+        let open = OpenLog {
+            partition: name(log),
+            config: LogConfig::default(),
+            recovery_point: found.unwrap().recovery_point,
+            log_start: Offset(0),
+            clean: dir.was_clean(),
+        };
+        let opened = Log::open(&engine, &open, &mut Seen::default()).await;
+        let (opened, _) = opened.unwrap();
+        let end = opened.log_end().0;
+        let bytes = read_all(&opened).await.unwrap();
+        assert_eq!(bytes, model.bytes_from(0, end));
+        counts.push(model.batches.iter().filter(|one| one.next <= end).count());
+    }
+    let left = core.list(Path::new(DIR)).await.unwrap();
+    let is_journal = |name: &str| crate::layout::parse_journal_name(name).is_some();
+    assert!(left.iter().all(|entry| !is_journal(&entry.name)));
+    (dir.journal().clone(), counts)
+}
+
+#[test]
+fn a_damaged_frame_is_told_and_nothing_is_put_behind_what_it_had() {
+    let last = LOGS * (ROUNDS - 1) - 1;
+    for seed in seeds(1..=40) {
+        let mut world = World::new(seed);
+        let node = world.add_node(NodeOptions::numbered(1));
+        let models = world.run_process(node, LIMIT, move |core| fill(core, seed));
+        let models = models.expect("it ends");
+        world.power_cut(node);
+        let mut random = Random::salted(seed, 1);
+        let number = match random.chance(1, 3) {
+            true => last,
+            false => usize::try_from(random.below(last as u64)).unwrap(),
+        };
+        let again = world.run_process(node, LIMIT, move |core| {
+            start_again(core, models, (number, seed))
+        });
+        let (report, counts) = again.expect("it ends");
+        assert_eq!(report.damaged.is_empty(), number == last, "seed {seed}");
+        assert_eq!(report.frames, u64::try_from(last).unwrap(), "seed {seed}");
+        for (log, count) in counts.into_iter().enumerate() {
+            // The first round went to the segments, and each frame has one log.
+            let expected = match number % LOGS == log {
+                true => 1 + number / LOGS,
+                false => ROUNDS,
+            };
+            assert_eq!(count, expected, "seed {seed}: log {log}, frame {number}");
+        }
+    }
+}
