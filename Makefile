@@ -15,6 +15,7 @@ SEED ?=
 N ?= 100
 NAME ?=
 SECONDS ?= 60
+ROUNDS ?= 5
 QUICK ?=
 
 .PHONY: help
@@ -53,9 +54,28 @@ compat: ## other people's clients against the node (QUICK=1: the short form); in
 	$(CARGO) build --release --locked --bin forebay
 	QUICK=$(QUICK) FOREBAY=$(abspath $(TARGET))/release/forebay tests/compat/run.sh $(ARGS)
 
+# What stands beside us in a row, where it is there: the harness and the peer of other parties.
+COMPARE := $(wildcard ../shared/bench/compare.sh)
+PEER := $(wildcard ../shared/peers/kafka.sh)
+BENCHES := $(basename $(notdir $(wildcard benches/*.rs)))
+
 .PHONY: bench
-bench: ## criterion benches, all or the one NAME
+bench: ## criterion benches, or NAME: one of them, or a row of figures (NAME=list; ROUNDS=5)
+ifeq ($(NAME),list)
+	@echo "criterion: $(BENCHES)"
+	@tools/beside/beside.py --list
+	@if [ -n "$(COMPARE)" ]; then "$(COMPARE)" --help | sed -n '/--only/,/--skip/p'; \
+	else echo "no harness with librdkafka's load generator beside this repository"; fi
+else ifneq ($(filter-out $(BENCHES),$(NAME)),)
+	$(CARGO) build --release --locked -p forebay -p forebay-load --bin forebay --bin forebay-load
+	if tools/beside/beside.py --list | grep -q "^$(NAME) "; then \
+	    tools/beside/beside.py --rounds $(ROUNDS) $(if $(PEER),--peer kafka=$(PEER)) $(ARGS) $(NAME); \
+	elif [ -n "$(COMPARE)" ]; then \
+	    BROKER_CMD="$(abspath $(TARGET))/release/forebay serve --config" $(COMPARE) --rounds $(ROUNDS) $(ARGS) --only $(NAME); \
+	else echo "$(NAME): skipped, the harness with librdkafka's load generator is not beside this repository"; fi
+else
 	$(CARGO) bench --locked -p forebay $(if $(NAME),--bench $(NAME)) -- $(ARGS)
+endif
 
 .PHONY: load
 load: ## build the load generator and show its options

@@ -1,5 +1,6 @@
 //! A bug on purpose, named by `PLANTED_BUG`: only in builds with the feature `planted`, which
-//! exist to prove that the tests with real power cuts would notice one.
+//! exist to prove that the tests with real power cuts would notice one, and to measure what a node
+//! costs apart from its disk.
 
 use broker::NodePlan;
 use storage::{Planted, PlantedBug};
@@ -15,12 +16,13 @@ pub(super) fn plant(plan: &mut NodePlan, environment: &[(String, String)]) -> Re
     let bug = match named.as_str() {
         "ack-before-flush" => PlantedBug::AckBeforeFlush,
         "skip-directory-sync" => PlantedBug::SkipDirectorySync,
+        "discard-bytes" => PlantedBug::DiscardBytes,
         _ => {
             return Err(Failure::new(
                 Kind::Data,
                 "PLANTED_BUG cannot be used",
                 format!("there is no bug called {named}"),
-                "name ack-before-flush or skip-directory-sync",
+                "name ack-before-flush, skip-directory-sync or discard-bytes",
             ));
         }
     };

@@ -309,6 +309,9 @@ fn is_small(parts: &[PendingWrites]) -> bool {
 
 /// Writes what one segment has in memory; durably, where the write is to see to that.
 async fn write(log: &Log, part: PendingWrites, durably: bool) -> Result<(), StorageError> {
+    if discards(log) {
+        return Ok(());
+    }
     let segment = &part.segment;
     let file = segment.file(log.engine().core()).await?;
     if segment.allocated.get() < part.end {
@@ -342,12 +345,20 @@ async fn make_room(log: &Log, segment: &Segment, end: u64) -> Result<(), Storage
     }
 }
 
+/// What the node itself writes is needed even where nothing else is kept.
+fn discards(log: &Log) -> bool {
+    planted!(log.engine().planted(), DiscardBytes) && !log.partition().topic.starts_with("__")
+}
+
 /// Waits until what was written is on the device, and can be found there.
 async fn make_durable(
     log: &Log,
     segments: &[Rc<Segment>],
     entry_pending: bool,
 ) -> Result<(), StorageError> {
+    if discards(log) {
+        return Ok(());
+    }
     let core = log.engine().core();
     let flushes = segments.iter().map(|segment| async move {
         let file = segment.file(core).await?;

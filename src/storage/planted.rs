@@ -59,6 +59,10 @@ pub enum PlantedBug {
     /// A log is cut or taken away without voiding what the journal has of it.
     #[cfg(feature = "planted")]
     JournalNotVoided,
+    /// What clients sent is acknowledged and forgotten: no test needs that, but what is left of a
+    /// node's costs is what everything but its disk costs.
+    #[cfg(feature = "planted")]
+    DiscardBytes,
     /// Compaction drops a transaction's marker while records of it are there.
     #[cfg(feature = "planted")]
     DropMarkers,

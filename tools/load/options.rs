@@ -52,6 +52,9 @@ pub(crate) struct Options {
     /// Connections, each with a client of its own; partitions are dealt out to them
     #[arg(long, short = 'c', default_value_t = 1, global = true)]
     pub(crate) connections: u16,
+    /// Every connection sends to every partition, as producers with keys do
+    #[arg(long)]
+    pub(crate) keyed: bool,
     /// Cores of this process; connections are dealt out to them
     #[arg(long, default_value_t = 1, global = true)]
     pub(crate) cores: u16,

@@ -48,7 +48,11 @@ pub(crate) async fn run(
         if index % options.cores != core.id().0 % options.cores {
             continue;
         }
-        let share = share_of(&partitions, index, options.connections);
+        let share = if options.keyed {
+            partitions.clone()
+        } else {
+            share_of(&partitions, index, options.connections)
+        };
         let lane = Lane {
             addresses: &addresses,
             options: &options,
