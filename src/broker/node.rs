@@ -6,7 +6,7 @@
 //! partitions are closed, then the metadata log, and the directory is marked clean.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -335,8 +335,7 @@ impl Node {
         Ok(())
     }
 
-    /// Before topics can be made: from here on the checkpoints name no log that is gone, unless its
-    /// engine knows.
+    /// What the start found out need not be found out again.
     async fn checkpoint_now(&self) {
         for (place, data_dir) in self.data_dirs.iter().enumerate() {
             let Ok(data_dir) = data_dir else {
@@ -427,7 +426,8 @@ impl Node {
 }
 
 impl Broker {
-    /// Tells every core what the directories held; those that could not be opened are offline.
+    /// Tells every core what the directories held and what their checkpoints speak of, before any
+    /// log is made; those that could not be opened are offline.
     async fn share_found(&self, data_dirs: &[Opened]) {
         let dirs = data_dirs.iter().map(|opened| match opened {
             Ok(dir) => FoundDir::new(dir),
@@ -446,9 +446,15 @@ impl Broker {
             let _ = shared.await;
         }
         for (place, opened) in data_dirs.iter().enumerate() {
-            if let Err(error) = opened {
-                tracing::error!(%error, "log directory offline; its partitions are");
-                self.take_offline(place, error).await;
+            match opened {
+                Ok(dir) => {
+                    let names = dir.spoken_of();
+                    on_engines(self, place, move |engine| engine.note_spoken(&names)).await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "log directory offline; its partitions are");
+                    self.take_offline(place, error).await;
+                }
             }
         }
     }
@@ -464,15 +470,15 @@ async fn checkpoint(broker: &Broker, place: usize, dir: &DataDir) -> Result<(), 
         logs.map(|log| log.partition().clone()).collect()
     });
     let names: Vec<Vec<TopicPartition>> = names.await;
-    let names: Arc<BTreeSet<_>> = Arc::new(names.into_iter().flatten().collect());
+    let names = dir.speak_of(names.into_iter().flatten());
     // A log that is made from now on under one of these names knows that it is not meant.
-    on_engines(broker, place, move |engine| {
-        engine.note_checkpointed(&names)
-    })
-    .await;
+    on_engines(broker, place, move |engine| engine.note_spoken(&names)).await;
     let points = on_engines(broker, place, Engine::begin_checkpoints).await;
     let points: Checkpoints = points.into_iter().flatten().collect();
-    dir.write_checkpoints(&points).await
+    dir.write_checkpoints(&points).await?;
+    let names = dir.spoken_of();
+    on_engines(broker, place, move |engine| engine.end_checkpoints(&names)).await;
+    Ok(())
 }
 
 /// Asks the engines of one directory, on all cores.

@@ -78,6 +78,7 @@ impl Store {
         let cluster = Uuid::random(&mut Random::new(core.entropy())).to_string();
         let dir = DataDir::open(core, path, NODE, &cluster).await?;
         let engine = Engine::start(core, path, Planted::default());
+        engine.note_spoken(&dir.spoken_of());
         let store = Self {
             shared: Rc::new(Shared {
                 core: core.clone(),
@@ -158,8 +159,12 @@ impl Store {
         for log in logs {
             log.write_snapshot(log.durable_end(), b"").await?;
         }
-        let points = self.shared.engine.checkpoints();
-        Ok(self.shared.dir.write_checkpoints(&points).await?)
+        let (engine, dir) = (&self.shared.engine, &self.shared.dir);
+        let names = engine.logs().into_iter();
+        engine.note_spoken(&dir.speak_of(names.map(|log| log.partition().clone())));
+        dir.write_checkpoints(&engine.begin_checkpoints()).await?;
+        engine.end_checkpoints(&dir.spoken_of());
+        Ok(())
     }
 
     /// Makes everything durable and closes all partitions; the next opening reads next to

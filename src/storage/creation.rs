@@ -36,9 +36,6 @@ impl Log {
         engine.check_online()?;
         let dir = engine.dir().join(partition.to_string());
         let mut files: Vec<(&str, &[u8])> = Vec::new();
-        if engine.fresh().note_made(&partition) {
-            files.push((layout::FRESH_FILE, &[]));
-        }
         if let Some(epochs) = epochs {
             files.push((layout::EPOCHS_FILE, epochs.as_bytes()));
         }
@@ -57,6 +54,9 @@ pub(crate) async fn create_at(
     mut files: Vec<(&str, &[u8])>,
 ) -> Result<Log, StorageError> {
     let core = engine.core();
+    if engine.fresh().note_made(&partition) {
+        files.push((layout::FRESH_FILE, &[]));
+    }
     let id = layout::encode_topic_id(topic_id);
     files.push((layout::PARTITION_FILE, id.as_bytes()));
     let segment_name = FileKind::Log.name(base);

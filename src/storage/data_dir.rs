@@ -7,17 +7,20 @@
 //! vouches for files that changed since, nor for a log that a crash left and nobody has opened since
 //! then; what was written down of such a log stays written down, or its damage would look like a
 //! torn tail at the next start; a directory that already has logs is never formatted; what the
-//! journals have is in the logs' own files before anybody opens a log.
+//! journals have is in the logs' own files before anybody opens a log; every name that a checkpoint
+//! on the device has, of a log that is there or not, is among those that it may speak of.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base::{NodeId, Offset, Random, TopicPartition, Uuid};
 use reactor::{Core, DirLock, IoErrorKind};
 
 use crate::engine::LogCheckpoint;
 use crate::error::StorageError;
+use crate::fresh::LogNames;
 use crate::journal::{self, JournalReport};
 use crate::layout;
 use crate::removal::remove_dir_slowly;
@@ -70,6 +73,8 @@ pub struct DataDir {
     logs: Vec<FoundLog>,
     /// What was written down of the logs that nobody has opened so far.
     unopened: RefCell<BTreeMap<TopicPartition, LogCheckpoint>>,
+    /// The logs that the checkpoints on the device may speak of.
+    spoken: RefCell<LogNames>,
     futures: Vec<TopicPartition>,
     journal: JournalReport,
     _lock: DirLock,
@@ -122,13 +127,14 @@ impl DataDir {
         let files = entries.iter().filter(|entry| !entry.is_dir);
         let files = files.map(|entry| entry.name.as_str());
         let journal = journal::replay(core, path, files).await?;
-        let logs = found_logs(core, path, partitions).await?;
+        let (logs, spoken) = found_logs(core, path, partitions).await?;
         Ok(Self {
             core: core.clone(),
             path: path.to_path_buf(),
             identity,
             clean,
             unopened: RefCell::new(logs.iter().map(FoundLog::checkpoint).collect()),
+            spoken: RefCell::new(Arc::new(spoken)),
             logs,
             futures,
             journal,
@@ -184,6 +190,21 @@ impl DataDir {
         read_identity(core, path).await
     }
 
+    /// The logs that the checkpoints on the device may speak of, whether they are there or not. A
+    /// new log of such a name could be taken for the old one: its engine has to know.
+    #[must_use]
+    pub fn spoken_of(&self) -> LogNames {
+        Arc::clone(&self.spoken.borrow())
+    }
+
+    /// Checkpoints of `logs` are about to be written: what those on the device may speak of until
+    /// that has succeeded. Every engine has to know before it is asked for its checkpoints.
+    pub fn speak_of(&self, logs: impl IntoIterator<Item = TopicPartition>) -> LogNames {
+        let mut spoken = self.spoken.borrow_mut();
+        Arc::make_mut(&mut spoken).extend(logs);
+        Arc::clone(&spoken)
+    }
+
     /// Writes down what is known of the logs of all cores; a later recovery starts there. Of a log
     /// that was found and has never been among `logs`, what was found stands.
     ///
@@ -198,6 +219,8 @@ impl DataDir {
             unopened.retain(|log, _| !logs.contains_key(log));
             unopened.clone()
         };
+        let names: BTreeSet<_> = logs.keys().chain(unopened.keys()).cloned().collect();
+        self.speak_of(names.iter().cloned());
         let all = || logs.iter().chain(&unopened);
         let pick = |field: fn(&LogCheckpoint) -> Offset| {
             let offsets = all().map(|(log, point)| (log.clone(), field(point)));
@@ -212,7 +235,10 @@ impl DataDir {
             .map(|(log, point)| (log.clone(), point.cleaned))
             .collect();
         self.replace(layout::CLEANED_FILE, &layout::encode_offsets(&cleaned))
-            .await
+            .await?;
+        // Not before: a file that was not replaced has its old names.
+        *self.spoken.borrow_mut() = Arc::new(names);
+        Ok(())
     }
 
     /// Writes down the high watermarks of all cores' logs.
@@ -379,10 +405,12 @@ async fn found_logs(
     core: &Core,
     path: &Path,
     partitions: Vec<TopicPartition>,
-) -> Result<Vec<FoundLog>, StorageError> {
+) -> Result<(Vec<FoundLog>, BTreeSet<TopicPartition>), StorageError> {
     let recovery_points = read_offsets(core, path, layout::RECOVERY_POINTS_FILE).await?;
     let log_starts = read_offsets(core, path, layout::LOG_STARTS_FILE).await?;
     let high_watermarks = read_offsets(core, path, layout::HIGH_WATERMARKS_FILE).await?;
+    let spoken = recovery_points.keys().chain(log_starts.keys());
+    let spoken = spoken.cloned().collect();
     let logs = partitions.into_iter().map(|partition| {
         let offset = |offsets: &BTreeMap<TopicPartition, Offset>| {
             offsets.get(&partition).copied().unwrap_or_default()
@@ -394,7 +422,7 @@ async fn found_logs(
             partition,
         }
     });
-    Ok(logs.collect())
+    Ok((logs.collect(), spoken))
 }
 
 async fn read_offsets(

@@ -5,10 +5,9 @@
 //! would prove nothing, since the kernel may have dropped what it could not write.
 
 use std::cell::{Cell, RefCell, RefMut};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Offset, TopicPartition};
@@ -21,7 +20,7 @@ use crate::damage::{Damage, Untold};
 use crate::disk::Disk;
 use crate::error::StorageError;
 use crate::flusher::Crowd;
-use crate::fresh::FreshLogs;
+use crate::fresh::{FreshLogs, LogNames};
 use crate::gate::Gate;
 use crate::journal::Journal;
 use crate::layout;
@@ -235,6 +234,7 @@ impl Engine {
 
     pub(crate) fn unregister(&self, partition: &TopicPartition) {
         self.shared.logs.borrow_mut().remove(partition);
+        self.shared.fresh.forget(partition);
     }
 
     pub(crate) fn disk(&self) -> &Disk {
@@ -315,42 +315,39 @@ impl Engine {
             .collect()
     }
 
-    /// Checkpoints of these logs, of any core, are about to be written. To be told to all cores
-    /// before they are asked for [`Engine::begin_checkpoints`].
-    pub fn note_checkpointed(&self, logs: &Arc<BTreeSet<TopicPartition>>) {
-        self.shared.fresh.note_checkpointed(logs);
+    /// The checkpoints on the device may speak of these logs, of any core, and of no others: what
+    /// the directory says. To be told to all cores before any log is made, and before they are asked
+    /// for [`Engine::begin_checkpoints`].
+    pub fn note_spoken(&self, names: &LogNames) {
+        self.shared.fresh.note_spoken(names);
     }
 
-    /// As [`Engine::checkpoints`], while logs are being made: of those that were noted alone. The
-    /// checkpoints before must have been written.
+    /// As [`Engine::checkpoints`], while logs are being made: of those that were noted alone. Once
+    /// they are on the device, and only then, [`Engine::end_checkpoints`] is due.
     #[must_use]
     pub fn begin_checkpoints(&self) -> BTreeMap<TopicPartition, LogCheckpoint> {
+        let fresh = &self.shared.fresh;
         let mut points = self.checkpoints();
-        points.retain(|partition, _| self.shared.fresh.is_checkpointed(partition));
-        for settled in self
-            .shared
-            .fresh
-            .note_gathered(|log| points.contains_key(log))
-        {
-            self.forget_fresh(&settled);
-        }
+        points.retain(|partition, _| fresh.is_spoken(partition));
+        fresh.note_gathered(|log| points.contains_key(log));
         points
+    }
+
+    /// What [`Engine::begin_checkpoints`] gave last is on the device with that of all cores, and
+    /// the checkpoints speak of `names` alone.
+    pub fn end_checkpoints(&self, names: &LogNames) {
+        self.note_spoken(names);
+        let settled = self.shared.fresh.settle();
+        for log in self.logs() {
+            if settled.contains(log.partition()) {
+                self.core().spawn(remove_mark(log));
+            }
+        }
     }
 
     /// Which logs the directory's checkpoints may be wrong about.
     pub(crate) fn fresh(&self) -> &FreshLogs {
         &self.shared.fresh
-    }
-
-    /// The checkpoints speak of this log now and of no earlier one.
-    fn forget_fresh(&self, partition: &TopicPartition) {
-        let path = self.dir().join(partition.to_string());
-        let path = path.join(layout::FRESH_FILE);
-        let core = self.core().clone();
-        self.core().spawn(async move {
-            // A file that stays costs the next start some time, nothing else.
-            let _ = core.remove_file(&path).await;
-        });
     }
 
     /// A chunk of `capacity` bytes; hot tails give way, flushed ones first of the log that has
@@ -402,6 +399,18 @@ impl Engine {
     /// Ends the maintenance; logs must have been closed before.
     pub fn stop(&self) {
         self.shared.stopped.set(true);
+    }
+}
+
+/// The checkpoints speak of this log now and of no earlier one.
+async fn remove_mark(log: Log) {
+    // Nobody cuts it or takes its directory away meanwhile, to which another one could come.
+    let _alone = log.structure_gate().enter().await;
+    let engine = log.engine();
+    if log.check_open().is_ok() && !engine.fresh().is_marked(log.partition()) {
+        let path = log.dir().join(layout::FRESH_FILE);
+        // A file that stays costs the next start some time, nothing else.
+        let _ = engine.core().remove_file(&path).await;
     }
 }
 

@@ -69,6 +69,7 @@ pub use data_dir::{DataDir, DirIdentity, FoundLog};
 pub use disk::{DiskBounds, DiskLevel};
 pub use engine::{Engine, LogCheckpoint};
 pub use error::{Fault, StorageError};
+pub use fresh::LogNames;
 pub use future::{FutureLog, HeldLog};
 pub use gate::{Enter, Gate, GateGuard};
 pub use journal::JournalReport;

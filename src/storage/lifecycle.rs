@@ -45,8 +45,11 @@ impl Log {
                 self.void_journal().await?;
                 self.promise_less(found.segment.base, found.header.base_offset)
                     .await?;
-                self.cut(&found.segment, found.position, found.header.base_offset)
-                    .await
+                let cut = self.cut(&found.segment, found.position, found.header.base_offset);
+                let cut = cut.await;
+                // Checkpoints that were gathered meanwhile may have the end that was.
+                self.engine().fresh().note_marked(self.partition());
+                cut
             }
             None => Ok(()),
         };
@@ -59,7 +62,8 @@ impl Log {
         Ok(end)
     }
 
-    /// Before the log is cut: what is behind is neither complete nor compacted any more.
+    /// Before the log is cut: what is behind is neither complete nor compacted any more, nor is it
+    /// on the device, whatever the directory's checkpoints say of it.
     async fn promise_less(&self, base: Offset, end: Offset) -> Result<(), StorageError> {
         let standing = self.standing();
         self.write_standing(Standing {
@@ -68,7 +72,10 @@ impl Log {
             cleaned: standing.cleaned.min(end),
             replacing: None,
         })
-        .await
+        .await?;
+        self.engine().fresh().note_marked(self.partition());
+        let mark = self.dir().join(layout::FRESH_FILE);
+        Ok(self.engine().core().replace(&mark, b"").await?)
     }
 
     async fn cut(
@@ -91,8 +98,6 @@ impl Log {
             self.wait_idle(gone).await;
             self.engine().windows().forget(gone);
             remove_segment_files(self, gone).await?;
-        }
-        if !behind.is_empty() {
             core.sync_dir(&dir).await?;
         }
         for gone in &behind {

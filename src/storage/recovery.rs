@@ -244,7 +244,7 @@ impl Recovery<'_> {
         }
         if found.is_fresh {
             // What the checkpoints say is of an earlier log of this name.
-            self.engine.fresh().note_found(&self.open.partition);
+            self.engine.fresh().note_marked(&self.open.partition);
             (self.recovery_point, self.log_start) = (Offset(0), Offset(0));
             self.clean = false;
         }

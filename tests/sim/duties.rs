@@ -9,7 +9,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base::{LeaderEpoch, NodeId, Offset, PartitionIndex, Random, TopicPartition, Uuid};
@@ -337,10 +336,11 @@ async fn checkpoint(life: Rc<Life>) {
                 continue;
             };
             let names = engine.logs().into_iter();
-            let names = names.map(|log| log.partition().clone()).collect();
-            engine.note_checkpointed(&Arc::new(names));
-            if let Err(error) = dir.write_checkpoints(&engine.begin_checkpoints()).await {
-                engine.judge(&error);
+            let names = names.map(|log| log.partition().clone());
+            engine.note_spoken(&dir.speak_of(names));
+            match dir.write_checkpoints(&engine.begin_checkpoints()).await {
+                Ok(()) => engine.end_checkpoints(&dir.spoken_of()),
+                Err(error) => engine.judge(&error),
             }
         }
         life.checkpointing.set(false);
@@ -379,6 +379,9 @@ async fn open(core: &Core, outside: &Rc<Outside>) -> Result<Life, StorageError> 
         let counted = (Rc::default(), outside.planted);
         let engine = Engine::start_with(core, path, memory, counted);
         engine.set_journal_limits(journal_limits(core));
+        if let Ok(dir) = &opened {
+            engine.note_spoken(&dir.spoken_of());
+        }
         engines.push(engine);
         dirs.push(match opened {
             Ok(dir) => Some(dir),

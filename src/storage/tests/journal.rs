@@ -3,10 +3,9 @@
 //! core than the one before; halves of the journal are so small that they turn over all the time.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base::{NodeId, Offset, PartitionIndex, Random, TopicPartition, Uuid};
@@ -202,11 +201,8 @@ fn publish(dir: DataDir, outside: &Outside) -> DataDir {
 async fn checkpoint(dir: &DataDir, outside: &Outside) {
     let engines = outside.engines.borrow().clone();
     let logs = engines.iter().flat_map(Engine::logs);
-    let names: BTreeSet<_> = logs.map(|log| log.partition().clone()).collect();
-    let names = Arc::new(names);
-    engines
-        .iter()
-        .for_each(|engine| engine.note_checkpointed(&names));
+    let names = dir.speak_of(logs.map(|log| log.partition().clone()));
+    engines.iter().for_each(|engine| engine.note_spoken(&names));
     let points = engines.iter().flat_map(Engine::begin_checkpoints);
     let mut points: BTreeMap<_, _> = points.collect();
     points.retain(|log, point| {
@@ -218,6 +214,10 @@ async fn checkpoint(dir: &DataDir, outside: &Outside) {
         !known.is_being_cut
     });
     dir.write_checkpoints(&points).await.unwrap();
+    let names = dir.spoken_of();
+    engines
+        .iter()
+        .for_each(|engine| engine.end_checkpoints(&names));
 }
 
 /// Opens this core's logs, or some of them, and makes those that are not there.

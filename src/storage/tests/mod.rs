@@ -15,6 +15,7 @@ mod journal_damage;
 mod journal_frames;
 mod kernel;
 mod model;
+mod names;
 mod retention;
 mod round_trips;
 mod units;
