@@ -130,12 +130,20 @@ impl Found {
                 None => found.note_other(entry.name),
             }
         }
-        others.retain(|(base, _)| !found.logs.contains_key(base));
+        // A finished file has the entries of all that it replaces beside it already.
+        others.retain(|(base, _)| !found.logs.contains_key(base) && !found.swaps.contains(base));
         found
             .strays
             .extend(others.into_iter().map(|(_, name)| name));
         found.snapshots.sort_unstable();
         found
+    }
+
+    /// Whether files go from a log that starts at `log_start`.
+    fn is_taken_from(&self, log_start: Offset) -> bool {
+        let second = self.logs.keys().nth(1);
+        let is_below = second.is_some_and(|second| *second <= log_start);
+        is_below || !self.strays.is_empty() || !self.swaps.is_empty()
     }
 
     fn note_other(&mut self, name: String) {
@@ -248,6 +256,11 @@ impl Recovery<'_> {
             (self.recovery_point, self.log_start) = (Offset(0), Offset(0));
             self.clean = false;
         }
+        self.log_start = self.log_start.max(self.standing.log_start);
+        if found.is_taken_from(self.log_start) {
+            // The names and promises for whose sake something goes must not be undone after it went.
+            core.sync_dir(&self.dir).await?;
+        }
         for stray in &found.strays {
             core.remove_file(&self.dir.join(stray)).await?;
         }
@@ -257,7 +270,6 @@ impl Recovery<'_> {
         }
         let mut found = self.finish_replacing(found).await?;
         self.with_aborted = std::mem::take(&mut found.with_aborted);
-        self.log_start = self.log_start.max(self.standing.log_start);
         self.discard_below_start(&mut found).await?;
         let segments = self.segments(&found).await?;
         let Some((first, active)) = ends(&segments) else {
@@ -608,6 +620,8 @@ impl Recovery<'_> {
             if aborted.is_some() && self.report.snapshot.is_none() && *offset >= from {
                 let bytes = core.read_small(&path).await?;
                 if !self.visitor.load_snapshot(*offset, &bytes) {
+                    // Nobody would ever look at it again.
+                    core.remove_file(&path).await?;
                     continue;
                 }
                 self.report.snapshot = Some(*offset);

@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use base::{Offset, ProducerEpoch, ProducerId, Random, Timestamp};
 use batch::{BatchBuilder, BatchOptions, EndMarker};
 use reactor::sim::{Faults, Node, NodeOptions, World};
 
-use super::model::{Model, ModelBatch, append, open};
+use super::model::{DIR, Model, ModelBatch, append, open, partition};
 use super::seeds;
 use crate::aborted::ENTRIES_MAX;
 use crate::aborted_file::decode;
@@ -522,4 +523,57 @@ fn an_entry_goes_with_its_marker() {
         assert_eq!(all(&opened.log).await, []);
     });
     assert!(done.is_some());
+}
+
+/// The story: the process dies while the segments that were compacted have left and the new one has
+/// not taken its name. What it lists of aborted transactions is there already, and a snapshot stands
+/// behind it, so that nobody would make it again.
+#[test]
+fn an_entry_stays_when_its_segments_are_half_replaced() {
+    let config = LogConfig {
+        segment_bytes: 5_000,
+        file_delete_delay: Duration::from_millis(1),
+        ..LogConfig::default()
+    };
+    let aborted = transaction(4, 0, 2, 3);
+    for seed in seeds(1..=20) {
+        let (world, node) = world(seed);
+        world.set_faults(Faults::slow(seed));
+        world.start(node, 1, move |core| async move {
+            let opened = open(&core, config, Planted::default()).await.unwrap();
+            let log = &opened.log;
+            put(log, "a", Some(1)).await;
+            put(log, "b", None).await;
+            append_one(log, &abort(2)).await;
+            log.note_aborted(aborted);
+            for _ in 0..8 {
+                put(log, "b", None).await;
+            }
+            log.flush().await.unwrap();
+            let end = log.log_end();
+            log.write_snapshot(end, b"producers").await.unwrap();
+            let rules = rules(log, 10_000);
+            while log.compaction_need(&rules).await.unwrap().is_none() {
+                // The first segments are still being completed.
+                core.sleep(Duration::from_millis(1)).await;
+            }
+            let need = log.compaction_need(&rules).await.unwrap().unwrap();
+            drop(log.compact(&rules, &need).await);
+        });
+        let log = Path::new(DIR).join(partition().to_string());
+        let first = log.join("00000000000000000000.log");
+        let swap = log.join("00000000000000000000.log.swap");
+        let is_half_done =
+            || world.peek(node, &first).is_none() && world.peek(node, &swap).is_some();
+        assert!(world.run_until(is_half_done, Duration::from_secs(600)));
+        world.kill(node);
+        world.set_faults(Faults::none());
+        let found = world.run_process(node, Duration::from_secs(3600), move |core| async move {
+            let opened = open(&core, config, Planted::default()).await.unwrap();
+            assert!(opened.report.snapshot.is_some());
+            let log = &opened.log;
+            log.aborted_in(Offset(0), Offset(i64::MAX)).await.unwrap()
+        });
+        assert_eq!(found, Some(vec![aborted]), "seed {seed}");
+    }
 }

@@ -562,6 +562,65 @@ fn power_cuts_during_compaction_lose_no_key() {
     assert!(compactions > 0 || std::env::var_os("SEED").is_some());
 }
 
+/// The story: the process dies right when a finished file has got its name. The next one goes on from
+/// there and takes the old segments away, and the power fails: what that leaves is one or the other.
+#[test]
+fn what_recovery_takes_away_is_not_missed_after_a_power_cut() {
+    for seed in seeds(10..=20) {
+        let mistakes = fail_twice(seed);
+        assert!(mistakes.is_empty(), "seed {seed}: {mistakes:?}");
+    }
+}
+
+fn fail_twice(seed: u64) -> Vec<String> {
+    let mut random = Random::salted(seed, 79);
+    let (world, node) = world(seed);
+    let mut faults = Faults::none();
+    faults.disk_latency_max = Duration::from_micros(20 + random.below(1_000));
+    world.set_faults(faults);
+    let shared = Shared::default();
+    let start = |shared: &Shared| {
+        let inner = Rc::clone(shared);
+        world.start(node, 1, move |core| {
+            live(core, Rc::clone(&inner), seed, Planted::default())
+        });
+    };
+    let (finished, taken) = (Rc::new(Cell::new(0_u32)), Rc::new(Cell::new(0_u32)));
+    let (names, gone) = (Rc::clone(&finished), Rc::clone(&taken));
+    world.set_narrator(move |line| {
+        names.set(names.get() + u32::from(line.contains(".log.cleaned to ")));
+        gone.set(gone.get() + u32::from(line.contains(".log.deleted")));
+    });
+    let wait = |micros: u64| world.run_for(Duration::from_micros(micros));
+    for _ in 0..4 {
+        start(&shared);
+        wait(100_000 + random.below(400_000));
+        let before = finished.get();
+        world.run_until(|| finished.get() > before, Duration::from_secs(1));
+        wait(random.below(1_500));
+        world.kill(node);
+        start(&shared);
+        let before = taken.get();
+        world.run_until(|| taken.get() > before, Duration::from_millis(50));
+        wait(random.below(3_000));
+        world.power_cut(node);
+    }
+    world.set_faults(Faults::none());
+    let before = shared.borrow().recovered;
+    start(&shared);
+    let is_done = || {
+        let outside = shared.borrow();
+        outside.recovered > before || !outside.mistakes.is_empty()
+    };
+    let is_done = world.run_until(is_done, Duration::from_secs(60));
+    drop(world);
+    let mut mistakes = shared.take().mistakes;
+    if !is_done {
+        mistakes.push("recovery does not end".to_owned());
+    }
+    mistakes
+}
+
 /// The story: somebody plants a bug into the cleaner, the swap or the roll.
 #[cfg(feature = "planted")]
 #[test]
