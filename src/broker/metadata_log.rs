@@ -3,7 +3,7 @@
 //!
 //! Invariants: an entry is one batch; everything handed to `append` is on the device when it
 //! returns; the state file is replaced whole; a snapshot file is durable before the state names
-//! it, and the log in front of it goes only after that.
+//! it, and the log and the snapshots in front of it go only after that.
 
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
@@ -23,6 +23,7 @@ use crate::controller::apply_batch;
 /// The id of the metadata topic, the same in every cluster.
 const TOPIC_ID: Uuid = Uuid(1);
 const STATE_FILE: &str = "quorum-state";
+const SNAPSHOT_SUFFIX: &str = ".checkpoint";
 /// How much of the log one step of the start reads.
 const READ_BYTES: usize = 1 << 20;
 /// Snapshots are written in batches of about so many changes.
@@ -247,10 +248,23 @@ impl MetadataLog {
     ) -> Result<(), StorageError> {
         let end = mark.end_offset;
         self.offsets.borrow_mut().compact(mark.index);
+        let name = snapshot_name(end, mark.epoch);
         self.state.borrow_mut().snapshot = mark;
         self.write_state(hard_state).await?;
+        self.remove_snapshots_but(&name).await?;
         self.log.advance_log_start(end).await?;
         self.snapshot_position.set(self.log.size());
+        Ok(())
+    }
+
+    /// Removes all other snapshots: those before, and what a crash left that never counted.
+    async fn remove_snapshots_but(&self, kept: &str) -> Result<(), StorageError> {
+        let dir = self.log.dir();
+        for entry in self.core.list(&dir).await? {
+            if is_snapshot(&entry.name) && entry.name != kept {
+                self.core.remove_file(&dir.join(&entry.name)).await?;
+            }
+        }
         Ok(())
     }
 
@@ -268,7 +282,11 @@ pub(crate) fn partition() -> TopicPartition {
 
 /// The file's name, as Kafka has it: end offset and epoch.
 fn snapshot_name(end: Offset, epoch: LeaderEpoch) -> String {
-    format!("{:020}-{:010}.checkpoint", end.0, epoch.0)
+    format!("{:020}-{:010}{SNAPSHOT_SUFFIX}", end.0, epoch.0)
+}
+
+fn is_snapshot(name: &str) -> bool {
+    name.ends_with(SNAPSHOT_SUFFIX)
 }
 
 async fn read_state(core: &Core, log: &Log) -> Result<PersistentState, StorageError> {
@@ -436,3 +454,7 @@ async fn flatten(pieces: Vec<Piece>) -> Result<Vec<u8>, StorageError> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+#[path = "tests/metadata_log.rs"]
+mod tests;
