@@ -154,8 +154,19 @@ fn config(connection: &mut Connection, topic: &str, key: &str) -> Option<String>
 /// against the new one, whose records would seem to be missing.
 #[test]
 fn a_topic_made_again_is_not_taken_for_the_old_one() {
+    make_again("made-again", false);
+}
+
+/// The story: the old one is damaged and nobody can open it, so that it is deleted. What is written
+/// down of it stays written down, lest its damage be forgotten; the new one has nothing to do with it.
+#[test]
+fn a_topic_made_again_is_not_taken_for_the_damaged_old_one() {
+    make_again("made-again-damaged", true);
+}
+
+fn make_again(folder: &str, is_damaged: bool) {
     let settings = ["log.flush.offset.checkpoint.interval.ms=1500"];
-    let Some(mut server) = Server::own("made-again", &settings) else {
+    let Some(mut server) = Server::own(folder, &settings) else {
         return;
     };
     let mut connection = server.connect();
@@ -171,8 +182,16 @@ fn a_topic_made_again_is_not_taken_for_the_old_one() {
     wait_until(|| std::fs::read_to_string(&points).is_ok_and(|text| text.contains(&line)));
     // The old one was found by this start, too.
     server.kill();
+    if is_damaged {
+        let log = format!("{}-0/00000000000000000000.log", old.name);
+        let log = server.data_folder().join(log);
+        let mut bytes = std::fs::read(&log).unwrap();
+        bytes[100] ^= 4;
+        std::fs::write(&log, bytes).unwrap();
+    }
     server.start();
     let mut connection = server.connect();
+    assert_eq!(server.log().contains("partition offline"), is_damaged);
     topics::delete(&mut connection, &old);
     wait_until(|| topics::find(&mut connection, &old.name).is_none());
     let new = topics::create_named(&mut connection, &old.name, 1, &[]);
