@@ -1,7 +1,8 @@
 //! Reading batches in their order from one segment, from memory where it is there.
 //!
 //! Invariants: what is handed out lies whole in one piece of memory; nothing beyond the given end
-//! is looked at, and nothing is believed of a header that the bytes present do not bear out.
+//! is looked at, and nothing is believed of a header that the bytes present do not bear out; what
+//! the file does not have yet is not looked for there.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -198,7 +199,7 @@ impl<'a> Scan<'a> {
             return Ok(found);
         }
         let file = self.segment.file(self.engine.core()).await?;
-        let wanted = len.max(window).min(left);
+        let wanted = len.max(window).min(self.readable(left));
         if self.segment.is_sealed()
             && let Some(found) = file.read_cached(self.position, wanted)
         {
@@ -210,6 +211,14 @@ impl<'a> Scan<'a> {
         self.window_start = self.position;
         let have = self.window.len().min(len);
         Ok(self.window.slice(0..have))
+    }
+
+    /// How many of the `left` bytes the file itself has. What only memory and the journal have is
+    /// zeros there; a flush ends where a batch does.
+    fn readable(&self, left: usize) -> usize {
+        let flushed = self.segment.flushed.get().checked_sub(self.position);
+        let flushed = flushed.filter(|flushed| *flushed > 0 && self.memory.is_some());
+        flushed.map_or(left, |flushed| left.min(usize_from_u64(flushed)))
     }
 
     async fn look_in_source(&mut self, len: usize) -> Result<Bytes, StorageError> {

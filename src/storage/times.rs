@@ -152,15 +152,24 @@ impl Log {
             let memory = Some(&self.shared.state);
             let end = segment.len.get();
             let mut scan = Scan::new(self.engine(), memory, &segment, 0, end);
-            while let Scanned::Batch { bytes, .. } = scan.batch().await? {
-                let Ok(view) = view(&bytes) else { break };
+            loop {
+                let position = scan.position();
+                let bytes = match scan.batch().await? {
+                    Scanned::End => break,
+                    Scanned::Broken(fault) => {
+                        return Err(corrupt(&segment, position, segment.base, fault));
+                    }
+                    Scanned::Batch { bytes, .. } => bytes,
+                };
+                let view = view(&bytes).map_err(|error| {
+                    corrupt(&segment, position, segment.base, Fault::Batch(error))
+                })?;
                 if view.base_offset() >= bound {
                     return Ok(best);
                 }
                 let newer = best.is_none_or(|best| view.max_timestamp() > best.timestamp);
                 if newer && view.last_offset() >= self.log_start() {
                     let found = max_timestamp_record(&view, scratch).map_err(|error| {
-                        let position = scan.position();
                         corrupt(&segment, position, view.base_offset(), Fault::Batch(error))
                     })?;
                     best = found.or(best);

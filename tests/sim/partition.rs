@@ -297,12 +297,20 @@ async fn consume(core: Core, outside: Rc<Outside>, partition: Partition) {
     let mut next = Offset(i64::try_from(start).unwrap());
     loop {
         let bytes_max = usize::try_from(1 + random.below(100_000)).unwrap();
-        let Ok(bytes) = read(&partition, next, bytes_max).await else {
-            return;
+        let bytes = match read(&partition, next, bytes_max).await {
+            Ok(bytes) => bytes,
+            // No byte flips here.
+            Err(error @ StorageError::Corrupt { .. }) => panic!("{next:?} cannot be read: {error}"),
+            Err(_) => return,
         };
         for (offset, name) in batches::read(&bytes) {
             outside.history.note_fetched(offset, name);
             next = next.max(offset.plus(1));
+        }
+        if random.chance(1, 10) {
+            // Another one begins anywhere, where nobody has read before.
+            let end = partition.high_watermark().get().unsigned_abs();
+            next = Offset(i64::try_from(random.below(end + 1)).unwrap());
         }
         core.sleep(Duration::from_micros(random.below(5_000))).await;
     }

@@ -13,6 +13,7 @@ mod idle;
 mod journal;
 mod journal_damage;
 mod journal_frames;
+mod journal_reads;
 mod kernel;
 mod model;
 mod names;
