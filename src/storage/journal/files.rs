@@ -17,7 +17,7 @@ use base::{BLOCK_SIZE, TopicPartition, usize_from_u64};
 use reactor::{File, OpenMode, Pool, Signal};
 
 use super::debt::Debt;
-use super::frame::{FRAME_BYTES_MAX, FrameBuilder, HEADER_BYTES};
+use super::frame::{FRAME_BYTES_MAX, FRAMES_FROM, FrameBuilder, HEADER_BYTES, Salt};
 use super::rounds::{self, Item};
 use crate::disk::DiskLevel;
 use crate::engine::Engine;
@@ -65,6 +65,7 @@ struct Debtor {
 /// One of the two files.
 pub(super) struct Half {
     pub(super) file: File,
+    pub(super) salt: Salt,
     turn: Cell<Turn>,
     pub(super) generation: Cell<u64>,
     /// Where the next frame goes.
@@ -211,7 +212,7 @@ impl Journal {
         full.turn.set(Turn::Drained);
         empty.turn.set(Turn::Filled);
         empty.generation.set(full.generation.get() + 1);
-        empty.end.set(0);
+        empty.end.set(FRAMES_FROM);
         empty.frames.set(0);
         self.current.set(next);
         engine.core().spawn(drain(engine.clone(), full));
@@ -331,15 +332,22 @@ async fn make_files(engine: &Engine) -> Result<Vec<Rc<Half>>, StorageError> {
 }
 
 async fn make_room(engine: &Engine, file: File) -> Result<Half, StorageError> {
-    let bytes = engine.journal().limits().file_bytes;
+    let (core, journal) = (engine.core(), engine.journal());
+    let bytes = journal.limits().file_bytes;
     file.allocate(bytes).await?;
+    let salt = Salt(core.entropy());
+    let head = salt.head();
+    let mut buffer = journal.memory.take(head.len()).await;
+    buffer.append(&head);
+    file.write_blocks(buffer.blocks(0..head.len()), 0).await?;
     file.flush().await?;
     engine.note_taken(bytes);
     Ok(Half {
         file,
+        salt,
         turn: Cell::new(Turn::Free),
         generation: Cell::new(0),
-        end: Cell::new(0),
+        end: Cell::new(FRAMES_FROM),
         frames: Cell::new(0),
         since: Cell::new(Duration::ZERO),
         debtors: RefCell::default(),

@@ -1,19 +1,29 @@
 //! The bytes of a frame: what many logs made durable together, and a checksum over all of it.
 //!
 //! Layout, numbers big-endian: magic, checksum (CRC-32C of all that follows it), length of the whole
-//! frame, count of entries, generation, place in the generation; then the entries. An entry: kind,
-//! partition, topic's name with its length, and for batches the topic's id, the segment's base
-//! offset, the position in its file, and the batches with their length.
+//! frame, count of entries, the file's salt, generation, place in the generation; then the entries.
+//! An entry: kind, partition, topic's name with its length, and for batches the topic's id, the
+//! segment's base offset, the position in its file, and the batches with their length.
 //!
-//! Invariant: nothing is believed of a frame before its checksum was right, and no length in it
-//! without the bytes being there.
+//! Batches are what clients sent, and who looks for a frame behind a damaged one comes by them. So
+//! that nobody can send a frame, each file has a *salt* that nobody outside knows. It stands, under
+//! a checksum of its own, in each of the blocks before the first frame.
+//!
+//! Invariant: nothing is believed of a frame before its checksum and its salt were right, and no
+//! length in it without the bytes being there.
 
-use base::{Offset, PartitionIndex, TopicPartition, Uuid, usize_from_u32};
+use base::{BLOCK_SIZE, Offset, PartitionIndex, TopicPartition, Uuid, usize_from_u32};
 
 /// How every frame begins: the format's name and version.
-pub(crate) const MAGIC: [u8; 4] = *b"fbj1";
-/// Magic, checksum, length, count, generation and place.
-pub(crate) const HEADER_BYTES: usize = 4 + 4 + 4 + 4 + 8 + 8;
+const MAGIC: [u8; 4] = *b"fbj1";
+/// Magic, checksum, length, count, salt, generation and place.
+pub(crate) const HEADER_BYTES: usize = 4 + 4 + 4 + 4 + 8 + 8 + 8;
+/// How the blocks before the first frame begin.
+const HEAD_MAGIC: [u8; 4] = *b"fbjs";
+/// How many of them there are: without the salt no frame can be read, so it stands there twice.
+const HEAD_BLOCKS: usize = 2;
+/// Where the first frame begins.
+pub(crate) const FRAMES_FROM: u64 = (HEAD_BLOCKS * BLOCK_SIZE) as u64;
 /// Where the bytes begin that the checksum covers.
 const COVERED_FROM: usize = 8;
 /// The longest frame: one write that the kernel does not hand to a worker (kernel-note 003).
@@ -27,9 +37,35 @@ const BATCHES: u8 = 1;
 const VOID: u8 = 2;
 
 const _: () = {
-    assert!(FRAME_BYTES_MAX.is_multiple_of(base::BLOCK_SIZE));
-    assert!(HEADER_BYTES < base::BLOCK_SIZE);
+    assert!(FRAME_BYTES_MAX.is_multiple_of(BLOCK_SIZE));
+    assert!(HEADER_BYTES < BLOCK_SIZE);
 };
+
+/// What tells the frames of a file from whatever looks like one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Salt(pub(crate) u64);
+
+impl Salt {
+    /// What stands in the file before its first frame.
+    pub(crate) fn head(self) -> Vec<u8> {
+        let salt = self.0.to_be_bytes();
+        let mut block = [&HEAD_MAGIC[..], &crc32c::crc32c(&salt).to_be_bytes(), &salt].concat();
+        block.resize(BLOCK_SIZE, 0);
+        block.repeat(HEAD_BLOCKS)
+    }
+
+    /// The salt that a file's first bytes tell; nothing where no block of them is intact.
+    pub(crate) fn of_head(bytes: &[u8]) -> Option<Self> {
+        let mut blocks = bytes.chunks(BLOCK_SIZE).take(HEAD_BLOCKS);
+        blocks.find_map(|block| {
+            let mut block = Cursor(block);
+            let (magic, checksum) = (block.array::<4>()?, block.u32()?);
+            let salt = block.array::<8>()?;
+            let is_right = magic == HEAD_MAGIC && checksum == crc32c::crc32c(&salt);
+            is_right.then_some(Self(u64::from_be_bytes(salt)))
+        })
+    }
+}
 
 /// Where the batches of an entry belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +114,8 @@ pub(crate) enum FrameFault {
     Length,
     /// The checksum is wrong.
     Checksum,
+    /// The salt is another one: a client sent this.
+    Salt,
     /// The checksum is right, but what is in it makes no sense: another program wrote it.
     Entry,
 }
@@ -148,7 +186,7 @@ impl FrameBuilder {
     }
 
     /// The finished bytes; the builder begins anew.
-    pub(crate) fn finish(&mut self, generation: u64, place: u64) -> Vec<u8> {
+    pub(crate) fn finish(&mut self, salt: Salt, (generation, place): (u64, u64)) -> Vec<u8> {
         assert!(self.count > 0, "a frame has an entry");
         assert!(self.bytes.len() <= FRAME_BYTES_MAX, "a frame fits a write");
         let mut bytes = std::mem::take(&mut self.bytes);
@@ -157,6 +195,7 @@ impl FrameBuilder {
         let fields = [len.to_be_bytes(), count.to_be_bytes()]
             .into_iter()
             .flatten();
+        let fields = fields.chain(salt.0.to_be_bytes());
         let fields = fields.chain(generation.to_be_bytes());
         let fields = fields.chain(place.to_be_bytes());
         let covered = bytes.iter_mut().skip(COVERED_FROM);
@@ -177,11 +216,11 @@ fn length(len: usize) -> u32 {
     field.unwrap_or(u32::MAX)
 }
 
-/// The frame that `bytes` begin with.
+/// The frame that `bytes`, of a file with this salt, begin with.
 ///
 /// # Errors
 /// When they begin with none.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Frame<'_>, FrameFault> {
+pub(crate) fn decode(bytes: &[u8], salt: Salt) -> Result<Frame<'_>, FrameFault> {
     let mut head = Cursor(bytes);
     if head.array::<4>() != Some(MAGIC) {
         return Err(FrameFault::Magic);
@@ -200,11 +239,14 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Frame<'_>, FrameFault> {
         return Err(FrameFault::Checksum);
     }
     let mut cursor = Cursor(covered.get(4..).unwrap_or_default());
-    decode_covered(&mut cursor, len).ok_or(FrameFault::Entry)
+    let count = cursor.u32().ok_or(FrameFault::Length)?;
+    if cursor.u64() != Some(salt.0) {
+        return Err(FrameFault::Salt);
+    }
+    decode_covered(&mut cursor, len, count).ok_or(FrameFault::Entry)
 }
 
-fn decode_covered<'a>(cursor: &mut Cursor<'a>, len: usize) -> Option<Frame<'a>> {
-    let count = cursor.u32()?;
+fn decode_covered<'a>(cursor: &mut Cursor<'a>, len: usize, count: u32) -> Option<Frame<'a>> {
     let (generation, place) = (cursor.u64()?, cursor.u64()?);
     let mut entries = Vec::new();
     for _ in 0..count {

@@ -11,7 +11,9 @@ use std::path::Path;
 use base::{BLOCK_SIZE, Offset, TopicPartition, usize_from_u64};
 use reactor::{Bytes, Core, File, OpenMode};
 
-use super::frame::{Content, Entry, FRAME_BYTES_MAX, FrameFault, Target, decode};
+use super::frame::{
+    Content, Entry, FRAME_BYTES_MAX, FRAMES_FROM, FrameFault, Salt, Target, decode,
+};
 use crate::error::StorageError;
 
 /// How much is read at a time.
@@ -28,7 +30,7 @@ pub(super) struct Turn {
     pub(super) frames: Vec<Vec<Found>>,
     /// The place of the first one; another than zero where what is in front cannot be read.
     pub(super) first: u64,
-    /// Whether one is missing between two others.
+    /// Whether one is missing between two others, or all of them.
     pub(super) has_gap: bool,
 }
 
@@ -90,14 +92,25 @@ pub(super) async fn read_turn(core: &Core, path: &Path) -> Result<Turn, StorageE
         bytes: Bytes::default(),
     };
     let mut turn = Turn::default();
-    let (mut at, mut next) = (0, None);
+    if len < FRAMES_FROM {
+        return Ok(turn);
+    }
+    let Some(salt) = Salt::of_head(window.at(0).await?) else {
+        // A file whose head never became durable has nothing behind it.
+        let first = window.at(FRAMES_FROM).await?;
+        turn.has_gap = decode(first, Salt(0)) != Err(FrameFault::Magic);
+        return Ok(turn);
+    };
+    let (mut at, mut next) = (FRAMES_FROM, None);
     // A frame that cannot be read is no longer than this, so one behind it is not missed.
-    let mut bound = FRAME_BYTES_MAX as u64;
+    let mut bound = at + FRAME_BYTES_MAX as u64;
     while at < len && at <= bound {
-        let frame = match decode(window.at(at).await?) {
+        let frame = match decode(window.at(at).await?, salt) {
             Ok(frame) => frame,
             Err(FrameFault::Entry) => return Err(incomprehensible(path, at)),
-            Err(FrameFault::Magic | FrameFault::Length | FrameFault::Checksum) => {
+            Err(
+                FrameFault::Magic | FrameFault::Length | FrameFault::Checksum | FrameFault::Salt,
+            ) => {
                 at += BLOCK_SIZE as u64;
                 continue;
             }

@@ -151,9 +151,8 @@ async fn write(engine: &Engine, half: &Half, mut round: Round) {
     let counters = engine.counters();
     counters.flushes_begun.increment();
     let begun = engine.core().now();
-    let frame = round
-        .builder
-        .finish(half.generation.get(), half.frames.get());
+    let turn = (half.generation.get(), half.frames.get());
+    let frame = round.builder.finish(half.salt, turn);
     assert!(frame.len() > HEADER_BYTES, "a frame has an entry");
     let buffer = journal.memory.take(frame.len()).await;
     let too_early = planted!(engine.planted(), JournalAckEarly);

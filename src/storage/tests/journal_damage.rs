@@ -11,7 +11,7 @@ use reactor::{Core, OpenMode, Pool};
 
 use super::model::{DIR, Model, Seen, append, read_all};
 use super::seeds;
-use crate::journal::frame::decode;
+use crate::journal::frame::{FRAMES_FROM, Salt, decode};
 use crate::layout::journal_name;
 use crate::{DataDir, Engine, JournalLimits, Log, LogConfig, OpenLog, Planted};
 
@@ -65,16 +65,10 @@ async fn fill(core: Core, seed: u64) -> Vec<Model> {
     logs.into_iter().map(|(_, model)| model).collect()
 }
 
-/// Flips a bit in the frame with this number.
-async fn flip(core: &Core, number: usize, random: &mut Random) {
+/// Flips a bit among the first `len` bytes of a block.
+async fn flip_in_block(core: &Core, at: usize, len: usize, random: &mut Random) {
     let path: PathBuf = Path::new(DIR).join(journal_name(core.id(), 0));
     let bytes = core.read_small(&path).await.unwrap();
-    let mut at = 0;
-    for _ in 0..number {
-        let frame = decode(&bytes[at..]).unwrap();
-        at += frame.len.next_multiple_of(BLOCK_SIZE);
-    }
-    let len = decode(&bytes[at..]).unwrap().len.min(BLOCK_SIZE);
     let mut block = bytes[at..at + BLOCK_SIZE].to_vec();
     block[usize::try_from(random.below(len as u64)).unwrap()] ^= 1 << random.below(8);
     let mut buffer = Pool::new(BLOCK_SIZE).take(BLOCK_SIZE).await;
@@ -84,13 +78,22 @@ async fn flip(core: &Core, number: usize, random: &mut Random) {
     file.write_durably(blocks, at as u64).await.unwrap();
 }
 
+/// Flips a bit in the frame with this number.
+async fn flip(core: &Core, number: usize, random: &mut Random) {
+    let path: PathBuf = Path::new(DIR).join(journal_name(core.id(), 0));
+    let bytes = core.read_small(&path).await.unwrap();
+    let salt = Salt::of_head(&bytes).unwrap();
+    let mut at = usize::try_from(FRAMES_FROM).unwrap();
+    for _ in 0..number {
+        let frame = decode(&bytes[at..], salt).unwrap();
+        at += frame.len.next_multiple_of(BLOCK_SIZE);
+    }
+    let len = decode(&bytes[at..], salt).unwrap().len.min(BLOCK_SIZE);
+    flip_in_block(core, at, len, random).await;
+}
+
 /// Starts again; the directory's report, and how many batches of each log are there.
-async fn start_again(
-    core: Core,
-    models: Vec<Model>,
-    (number, seed): (usize, u64),
-) -> (crate::JournalReport, Vec<usize>) {
-    flip(&core, number, &mut Random::salted(seed, 3)).await;
+async fn start_again(core: Core, models: Vec<Model>) -> (crate::JournalReport, Vec<usize>) {
     let (dir, engine) = engine(&core).await;
     let mut counts = Vec::new();
     for (log, model) in models.iter().enumerate() {
@@ -129,8 +132,9 @@ fn a_damaged_frame_is_told_and_nothing_is_put_behind_what_it_had() {
             true => last,
             false => usize::try_from(random.below(last as u64)).unwrap(),
         };
-        let again = world.run_process(node, LIMIT, move |core| {
-            start_again(core, models, (number, seed))
+        let again = world.run_process(node, LIMIT, move |core| async move {
+            flip(&core, number, &mut Random::salted(seed, 3)).await;
+            start_again(core, models).await
         });
         let (report, counts) = again.expect("it ends");
         assert_eq!(report.damaged.is_empty(), number == last, "seed {seed}");
@@ -143,5 +147,35 @@ fn a_damaged_frame_is_told_and_nothing_is_put_behind_what_it_had() {
             };
             assert_eq!(count, expected, "seed {seed}: log {log}, frame {number}");
         }
+    }
+}
+
+/// The story: a bit flips in what stands before the first frame. Without it no frame can be read, so
+/// it stands there twice.
+#[test]
+fn a_damaged_head_costs_nothing_and_two_are_told() {
+    let salt_end = 4 + 4 + 8;
+    for seed in seeds(1..=20) {
+        let blocks = match seed % 3 {
+            0 => vec![0],
+            1 => vec![BLOCK_SIZE],
+            _ => vec![0, BLOCK_SIZE],
+        };
+        let is_lost = blocks.len() == 2;
+        let mut world = World::new(seed);
+        let node = world.add_node(NodeOptions::numbered(1));
+        let models = world.run_process(node, LIMIT, move |core| fill(core, seed));
+        let models = models.expect("it ends");
+        world.power_cut(node);
+        let again = world.run_process(node, LIMIT, move |core| async move {
+            for at in blocks {
+                flip_in_block(&core, at, salt_end, &mut Random::salted(seed, at as u64)).await;
+            }
+            start_again(core, models).await
+        });
+        let (report, counts) = again.expect("it ends");
+        assert_eq!(report.damaged.len(), usize::from(is_lost), "seed {seed}");
+        let expected = if is_lost { 1 } else { ROUNDS };
+        assert_eq!(counts, vec![expected; LOGS], "seed {seed}");
     }
 }

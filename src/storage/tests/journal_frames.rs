@@ -5,8 +5,10 @@ use base::{Offset, PartitionIndex, Random, TopicPartition, Uuid};
 
 use super::seeds;
 use crate::journal::frame::{
-    Content, Entry, FRAME_BYTES_MAX, FrameBuilder, FrameFault, HEADER_BYTES, Target, decode,
+    Content, Entry, FRAME_BYTES_MAX, FrameBuilder, FrameFault, HEADER_BYTES, Salt, Target, decode,
 };
+
+const SALT: Salt = Salt(0x5EED_0F5A_170F_1234);
 
 fn random_partition(random: &mut Random) -> TopicPartition {
     let len = 1 + usize::try_from(random.below(249)).unwrap();
@@ -44,7 +46,7 @@ fn random_frame(random: &mut Random, (generation, place): (u64, u64)) -> (Vec<u8
         assert_eq!(builder.len() - before, grown);
         expected.push((partition, Some((target, bytes))));
     }
-    (builder.finish(generation, place), expected)
+    (builder.finish(SALT, (generation, place)), expected)
 }
 
 fn told(entries: &[Entry<'_>]) -> Expected {
@@ -66,7 +68,7 @@ fn a_frame_comes_back_whatever_follows_it() {
         let (mut bytes, expected) = random_frame(random, turn);
         let len = bytes.len();
         bytes.resize(len + usize::try_from(random.below(5_000)).unwrap(), 0xA5);
-        let frame = decode(&bytes).unwrap_or_else(|fault| panic!("seed {seed}: {fault:?}"));
+        let frame = decode(&bytes, SALT).unwrap_or_else(|fault| panic!("seed {seed}: {fault:?}"));
         assert_eq!((frame.generation, frame.place), turn, "seed {seed}");
         assert_eq!(frame.len, len, "seed {seed}");
         assert_eq!(told(&frame.entries), expected, "seed {seed}");
@@ -80,7 +82,7 @@ fn a_flipped_bit_anywhere_is_noticed() {
         let (mut bytes, _) = random_frame(random, (1, 0));
         let at = usize::try_from(random.below(bytes.len() as u64)).unwrap();
         bytes[at] ^= 1 << random.below(8);
-        assert!(decode(&bytes).is_err(), "seed {seed}: byte {at}");
+        assert!(decode(&bytes, SALT).is_err(), "seed {seed}: byte {at}");
     }
 }
 
@@ -90,7 +92,7 @@ fn a_torn_frame_is_none() {
         let random = &mut Random::new(seed);
         let (bytes, _) = random_frame(random, (1, 0));
         let cut = usize::try_from(random.below(bytes.len() as u64)).unwrap();
-        let fault = decode(&bytes[..cut]).expect_err("it is not whole");
+        let fault = decode(&bytes[..cut], SALT).expect_err("it is not whole");
         let expected = if cut < 4 {
             FrameFault::Magic
         } else {
@@ -100,7 +102,7 @@ fn a_torn_frame_is_none() {
         // Zeros, or what was there before, in place of the end.
         let mut torn = bytes.clone();
         torn[cut..].fill(0);
-        assert!(torn == bytes || decode(&torn).is_err(), "seed {seed}");
+        assert!(torn == bytes || decode(&torn, SALT).is_err(), "seed {seed}");
     }
 }
 
@@ -124,12 +126,20 @@ fn lengths_that_the_bytes_do_not_bear_out_are_refused() {
     ] {
         let mut lying = bytes.clone();
         lying[8..12].copy_from_slice(&len.to_be_bytes());
-        assert_eq!(decode(&sealed(lying)), Err(FrameFault::Length), "{len}");
+        assert_eq!(
+            decode(&sealed(lying), SALT),
+            Err(FrameFault::Length),
+            "{len}"
+        );
     }
     for count in [0, 1_000_000, u32::MAX] {
         let mut lying = bytes.clone();
         lying[12..16].copy_from_slice(&count.to_be_bytes());
-        assert_eq!(decode(&sealed(lying)), Err(FrameFault::Entry), "{count}");
+        assert_eq!(
+            decode(&sealed(lying), SALT),
+            Err(FrameFault::Entry),
+            "{count}"
+        );
     }
 }
 
@@ -143,7 +153,7 @@ fn random_changes_with_a_right_checksum_never_panic() {
             bytes[at] = u8::try_from(random.below(256)).unwrap();
         }
         // It may be a frame by chance; then it is one of the same length.
-        if let Ok(frame) = decode(&sealed(bytes.clone())) {
+        if let Ok(frame) = decode(&sealed(bytes.clone()), SALT) {
             assert_eq!(frame.len, bytes.len(), "seed {seed}");
         }
     }

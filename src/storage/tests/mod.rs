@@ -12,6 +12,7 @@ mod future;
 mod idle;
 mod journal;
 mod journal_damage;
+mod journal_forged;
 mod journal_frames;
 mod journal_reads;
 mod kernel;
