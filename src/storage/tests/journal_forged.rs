@@ -16,7 +16,7 @@ use super::seeds;
 use crate::journal::frame::{FrameBuilder, HEADER_BYTES, Salt};
 use crate::{DataDir, Engine, JournalLimits, Log, LogConfig, Planted};
 
-const LOGS: usize = 3;
+const LOGS: usize = 6;
 const LIMIT: Duration = Duration::from_secs(600);
 
 fn name(log: usize) -> TopicPartition {
@@ -67,7 +67,7 @@ async fn open(core: &Core) -> (DataDir, Engine) {
     let engine = Engine::start(core, dir.path(), Planted::default());
     engine.set_journal_limits(JournalLimits {
         lanes_min: 1,
-        file_bytes: 128 << 10,
+        file_bytes: 64 << 10,
         ..JournalLimits::default()
     });
     (dir, engine)
@@ -82,11 +82,17 @@ async fn fill(core: Core, seed: u64) -> Vec<Model> {
         logs.push((made.unwrap(), Model::default()));
     }
     for _ in 0..40 + random.below(100) {
-        let (log, model) = &mut logs[usize::try_from(random.below(3)).unwrap()];
-        let (sent, batch) = batch_of_frames(model, random);
-        append(log, &sent, &batch).await.unwrap();
-        model.batches.push(batch);
-        log.flush().await.unwrap();
+        // One frame of several blocks.
+        for (log, model) in &mut logs {
+            if random.chance(1, 2) {
+                let (sent, batch) = batch_of_frames(model, random);
+                append(log, &sent, &batch).await.unwrap();
+                model.batches.push(batch);
+            }
+        }
+        for (log, _) in &logs {
+            log.flush().await.unwrap();
+        }
         core.sleep(Duration::from_millis(random.below(300))).await;
     }
     assert!(engine.counters().journal_frames.get() > 0);
@@ -113,7 +119,6 @@ fn a_frame_that_a_client_sent_is_none() {
         let models = world.run_process(node, LIMIT, move |core| fill(core, seed));
         let models = models.expect("it ends");
         world.power_cut(node);
-        println!("seed {seed}");
         let again = world.run_process(node, LIMIT, move |core| start_again(core, models));
         again.expect("it ends");
     }
