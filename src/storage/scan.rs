@@ -2,7 +2,7 @@
 //!
 //! Invariants: what is handed out lies whole in one piece of memory; nothing beyond the given end
 //! is looked at, and nothing is believed of a header that the bytes present do not bear out; what
-//! the file does not have yet is not looked for there.
+//! the file does not have yet is not looked for there; a scan that waits for memory holds none.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -141,6 +141,7 @@ impl<'a> Scan<'a> {
             Err(fault) => return Ok(Scanned::Broken(fault)),
             Ok(len) => len,
         };
+        drop(prefix);
         let bytes = self.bytes(len, BODY_WINDOW).await?;
         if bytes.len() < len {
             return Ok(Scanned::Broken(Fault::Missing));
@@ -198,6 +199,8 @@ impl<'a> Scan<'a> {
         {
             return Ok(found);
         }
+        // Many scans wait for the same memory: none keeps its own meanwhile.
+        self.window = Bytes::default();
         let file = self.segment.file(self.engine.core()).await?;
         let wanted = len.max(window).min(self.readable(left));
         if self.segment.is_sealed()
@@ -222,6 +225,7 @@ impl<'a> Scan<'a> {
     }
 
     async fn look_in_source(&mut self, len: usize) -> Result<Bytes, StorageError> {
+        self.window = Bytes::default();
         let file = self.segment.file(self.engine.core()).await?;
         let left = usize_from_u64(self.end - self.position);
         let wanted = len.max(LOOK_WINDOW).min(left);

@@ -70,6 +70,7 @@ impl Window {
         let reach = self.start + self.bytes.len() as u64;
         if at < self.start || at + wanted > reach {
             let left = usize_from_u64(self.len - at);
+            self.bytes = Bytes::default();
             self.bytes = self.file.read_at(at, WINDOW_BYTES.min(left)).await?;
             self.start = at;
         }

@@ -131,6 +131,7 @@ impl LogDir<'_> {
                 return Err(ends_early(file, start));
             }
             buffer.append(&around);
+            drop(around);
             buffer.append(now);
             // Less where the file ends here; zeros follow then.
             buffer.append(&file.read_at(end, behind).await?);
@@ -225,7 +226,8 @@ impl Walk {
         next: Offset,
         closely: bool,
     ) -> Result<Option<(u64, Offset)>, StorageError> {
-        let header = self.bytes(at, HEADER_BYTES).await?;
+        // A copy: nobody keeps memory that others need while he waits for more of it.
+        let header = self.bytes(at, HEADER_BYTES).await?.to_vec();
         let Ok(len) = batch_bytes(&header) else {
             return Ok(None);
         };
@@ -255,6 +257,7 @@ impl Walk {
             return Ok(self.window.slice(skipped..skipped + len));
         }
         let wanted = len.max(WINDOW_BYTES).min(left);
+        self.window = Bytes::default();
         self.window = self.file.read_at(at, wanted).await?;
         self.window_start = at;
         let have = self.window.len().min(len);
