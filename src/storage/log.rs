@@ -133,6 +133,7 @@ impl Log {
         state: LogState,
     ) -> Self {
         state.check();
+        state.debt.note_earlier(engine.journal().generation());
         let is_home = dir == engine.dir().join(partition.to_string());
         let log = Self {
             shared: Rc::new(LogShared {

@@ -21,6 +21,8 @@ pub(crate) struct Debt {
     journaled: Cell<Offset>,
     /// The last generation with an entry of the log; zero before the first.
     generation: Cell<u64>,
+    /// The last generation that may have entries of an earlier opening of the log.
+    earlier: Cell<u64>,
     /// Nobody asks for it any more.
     released: Cell<bool>,
 }
@@ -32,6 +34,7 @@ impl Debt {
             settled: Cell::new(end),
             journaled: Cell::new(end),
             generation: Cell::new(0),
+            earlier: Cell::new(0),
             released: Cell::new(false),
         }
     }
@@ -74,8 +77,14 @@ impl Debt {
         self.generation.replace(generation) != generation
     }
 
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation.get()
+    /// Notes that the journal may have entries from when the log was open before.
+    pub(crate) fn note_earlier(&self, generation: u64) {
+        self.earlier.set(generation);
+    }
+
+    /// The last generation that may have entries of the log; zero for none.
+    fn last_generation(&self) -> u64 {
+        self.generation.get().max(self.earlier.get())
     }
 }
 
@@ -110,7 +119,7 @@ impl Log {
     /// When the directory goes offline meanwhile.
     pub(crate) async fn void_journal(&self) -> Result<(), StorageError> {
         let journal: &Journal = self.engine().journal();
-        if journal.may_have(self.shared.debt.generation()) {
+        if journal.may_have(self.shared.debt.last_generation()) {
             self.engine().void_journal(self.partition()).await?;
         }
         Ok(())

@@ -121,6 +121,17 @@ impl Half {
         usize_from_u64(left).min(FRAME_BYTES_MAX)
     }
 
+    /// The oldest generation of which the file may have entries that count: before the first frame
+    /// of a turn is durable, those of the half's turn before.
+    fn oldest_generation(&self) -> u64 {
+        let generation = self.generation.get();
+        if self.frames.get() == 0 {
+            generation.saturating_sub(2)
+        } else {
+            generation
+        }
+    }
+
     /// Notes a frame of `len` bytes, as far as it reaches in the file.
     pub(super) fn note_frame(&self, len: u64, now: Duration) {
         if self.frames.get() == 0 {
@@ -230,12 +241,20 @@ impl Journal {
         }
     }
 
-    /// Whether the files may have an entry of this generation.
+    /// Whether the files may have an entry of this generation or a later one; of none before the
+    /// first.
     pub(super) fn may_have(&self, generation: u64) -> bool {
         let halves = self.halves.borrow();
-        let oldest = halves.iter().map(|half| half.generation.get());
+        let oldest = halves.iter().map(|half| half.oldest_generation());
         let oldest = oldest.filter(|generation| *generation > 0).min();
-        oldest.is_some_and(|oldest| generation >= oldest)
+        generation > 0 && oldest.is_some_and(|oldest| generation >= oldest)
+    }
+
+    /// The generation that is being filled; zero before there is anything in the files.
+    pub(crate) fn generation(&self) -> u64 {
+        let halves = self.halves.borrow();
+        let generations = halves.iter().map(|half| half.generation.get());
+        generations.max().filter(|_| self.has_frames()).unwrap_or(0)
     }
 
     /// Whether there is anything in the files.
