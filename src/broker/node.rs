@@ -419,9 +419,35 @@ impl Node {
             let Some(Ok(data_dir)) = data_dir.filter(|_| broker.engine_works(place)) else {
                 continue;
             };
+            if self.is_in_use(place).await {
+                let dir = data_dir.path().display();
+                tracing::warn!(%dir, "a log is still open; the next start recovers it");
+                data_dir.write_checkpoints(logs).await?;
+                continue;
+            }
             data_dir.close_in_order(logs).await?;
         }
         Ok(())
+    }
+
+    /// Whether a log of this directory is still open on some core, or owes its segments something:
+    /// one that was only just opened may have been missed. No journal is used from here on.
+    async fn is_in_use(&self, place: usize) -> bool {
+        for core in 0..self.broker.cores() {
+            let asked = self.broker.on_core(CoreId(core), move |broker| {
+                let engine = broker.shared.engines.get(place);
+                let is_in_use = engine.is_some_and(|engine| {
+                    engine.stop();
+                    engine.is_in_use()
+                });
+                std::future::ready(is_in_use)
+            });
+            // What became of the logs of a core that is gone nobody knows.
+            if asked.await.unwrap_or(true) {
+                return true;
+            }
+        }
+        false
     }
 }
 

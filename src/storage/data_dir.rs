@@ -254,7 +254,8 @@ impl DataDir {
     }
 
     /// Writes down what is known of the logs, which were closed in order: nothing will be written any
-    /// more. Unless a crash left a log that was not opened since, the directory is marked clean.
+    /// more, and no engine is in use. Unless a crash left a log that was not opened since, the
+    /// directory is marked clean.
     ///
     /// # Errors
     /// When the device refuses; then the next start recovers as after a crash.
@@ -264,7 +265,8 @@ impl DataDir {
     ) -> Result<(), StorageError> {
         self.write_checkpoints(logs).await?;
         if !self.clean && self.has_unopened().await? {
-            return Ok(());
+            // Those have all that they had in their segments since the start.
+            return journal::remove_all(&self.core, &self.path).await;
         }
         self.replace(
             layout::CLEAN_SHUTDOWN_FILE,

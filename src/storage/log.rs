@@ -51,7 +51,7 @@ pub(crate) struct LogShared {
     /// For the journal; nothing before it was needed.
     topic_id: Cell<Option<Uuid>>,
     /// Whether a start finds the log under its partition's name.
-    is_home: bool,
+    pub(crate) is_home: bool,
     /// True once the log is being closed, so that long background work gives up.
     pub(crate) closing: Cell<bool>,
     /// How many copies of it grow in other directories: it is not compacted meanwhile.

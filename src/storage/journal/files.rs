@@ -57,6 +57,7 @@ enum Turn {
 }
 
 /// A log with entries in a half.
+#[derive(Clone)]
 struct Debtor {
     log: Weak<LogShared>,
     debt: Rc<Debt>,
@@ -190,6 +191,7 @@ impl Journal {
                 }
                 false
             }
+            Stage::Ready if engine.is_stopped() => false,
             Stage::Ready => (is_crowd || self.running.get()) && self.place(engine).is_some(),
             _ => false,
         }
@@ -257,6 +259,13 @@ impl Journal {
         generations.max().filter(|_| self.has_frames()).unwrap_or(0)
     }
 
+    /// Whether the segments of a log lack what the files have of it.
+    fn is_owed(&self) -> bool {
+        let halves = self.halves.borrow();
+        let mut debtors = halves.iter().map(|half| half.debtors.borrow());
+        debtors.any(|debtors| debtors.iter().any(|debtor| debtor.debt.is_owed()))
+    }
+
     /// Whether there is anything in the files.
     pub(super) fn has_frames(&self) -> bool {
         let halves = self.halves.borrow();
@@ -269,6 +278,13 @@ impl Engine {
     /// log is opened.
     pub fn set_journal_limits(&self, limits: JournalLimits) {
         self.journal().set_limits(limits);
+    }
+
+    /// Whether a log is still open here, or its segments lack what the journal has: then the
+    /// directory is not left in order. To be asked once the engine was stopped.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.journal().is_owed() || self.logs().iter().any(|log| log.shared.is_home)
     }
 
     /// Makes sure that no entry of `partition` that the journal has now ever comes back.
@@ -375,8 +391,7 @@ async fn make_room(engine: &Engine, file: File) -> Result<Half, StorageError> {
 
 /// Writes back every log with a debt in `half`, and frees it.
 async fn drain(engine: Engine, half: Rc<Half>) {
-    let debtors: VecDeque<Debtor> = std::mem::take(&mut *half.debtors.borrow_mut()).into();
-    let debtors = RefCell::new(debtors);
+    let debtors = RefCell::new(VecDeque::from(half.debtors.borrow().clone()));
     if !planted!(engine.planted(), JournalFreedEarly) {
         let payers = (0..PAYERS).map(|_| pay(&engine, &debtors));
         let all_paid = join_all(payers).await.into_iter().all(|paid| paid);
@@ -384,6 +399,7 @@ async fn drain(engine: Engine, half: Rc<Half>) {
             return;
         }
     }
+    half.debtors.borrow_mut().clear();
     half.turn.set(Turn::Free);
     engine.journal().changed.notify();
 }

@@ -15,6 +15,7 @@ mod journal_damage;
 mod journal_forged;
 mod journal_frames;
 mod journal_reads;
+mod journal_stop;
 mod journal_voids;
 mod kernel;
 mod model;
