@@ -34,6 +34,7 @@ impl Log {
         epochs: Option<&str>,
     ) -> Result<Self, StorageError> {
         engine.check_online()?;
+        engine.void_left(&partition).await?;
         let dir = engine.dir().join(partition.to_string());
         let mut files: Vec<(&str, &[u8])> = Vec::new();
         if let Some(epochs) = epochs {

@@ -173,7 +173,7 @@ fn sort(engine: &Engine, logs: Vec<Log>) -> Option<Log> {
     let count = logs.len() + usize_from_u64(under_way);
     let journal = engine.journal();
     let (mut small, mut others) = (Vec::new(), logs);
-    if journal.accepts(engine, count) {
+    if journal.make_way(engine, count) {
         let limits = journal.limits();
         let is_small = |log: &Log| !log.lane().direct.get() && log.fits_journal(&limits);
         (small, others) = others.into_iter().partition(is_small);

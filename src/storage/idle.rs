@@ -3,8 +3,8 @@
 //! A node may have ten thousand partitions of which a hundred are busy. An open file costs a
 //! descriptor and memory, room ahead of need costs disk.
 //!
-//! Invariants: a log rests only while everything in it is on the device in its segments and nobody appends; what
-//! was let go of comes back by itself when it is needed.
+//! Invariants: a log rests only while everything in it is on the device in its segments and nobody
+//! appends; what was let go of comes back by itself when it is needed.
 
 use std::time::Duration;
 

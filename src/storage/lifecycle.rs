@@ -42,7 +42,7 @@ impl Log {
         let done = match found {
             Some(found) => {
                 // What is cut off must not come back from the journal.
-                self.void_journal().await?;
+                self.void_entries().await?;
                 self.promise_less(found.segment.base, found.header.base_offset)
                     .await?;
                 let cut = self.cut(&found.segment, found.position, found.header.base_offset);
@@ -376,8 +376,7 @@ impl Log {
             self.wait_idle(&segment).await;
             segment.close();
         }
-        // Another log of this partition may come to lie here.
-        self.void_journal().await?;
+        self.leave_journal();
         let engine = self.engine();
         let name = layout::deleted_dir_name(self.partition(), engine.core().entropy());
         let to = engine.dir().join(name);

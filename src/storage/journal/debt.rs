@@ -112,12 +112,20 @@ impl Log {
         Ok(())
     }
 
+    /// Notes that the log is taken away: who makes another one of its name voids what the journal
+    /// has of it first. Whoever deletes logs because the disk is full waits for nothing here.
+    pub(crate) fn leave_journal(&self) {
+        let generation = self.shared.debt.last_generation();
+        let journal = self.engine().journal();
+        journal.note_left(self.partition(), generation);
+    }
+
     /// Makes sure that nothing that the journal has of this log ever comes back. Nothing of the log
     /// is on its way, and nothing is appended meanwhile.
     ///
     /// # Errors
     /// When the directory goes offline meanwhile.
-    pub(crate) async fn void_journal(&self) -> Result<(), StorageError> {
+    pub(crate) async fn void_entries(&self) -> Result<(), StorageError> {
         let journal: &Journal = self.engine().journal();
         if journal.may_have(self.shared.debt.last_generation()) {
             self.engine().void_journal(self.partition()).await?;

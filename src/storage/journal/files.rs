@@ -2,13 +2,14 @@
 //!
 //! Lifecycle: made when a crowd of logs first has something to flush; a half is *filled* until it is
 //! full or old, then *drained*: every log with a debt in it is written back, a few dozen at a time;
-//! then it is *free* for the next turn. Both are removed at the next start.
+//! then it is *free* for the next turn. Both are removed by an orderly stop or at the next start.
 //!
 //! Invariants: there are never more than two files of fixed size; a half that cannot be drained is
-//! never filled again, and flushes go the direct way then, as they do while there is no room.
+//! never filled again, and flushes go the direct way then, as they do while there is no room; the
+//! end of a half is for voids alone, so that these wait for no log.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -33,6 +34,8 @@ use crate::planted::planted;
 const PAYERS: usize = 32;
 /// A journal for which there was no room is tried again after so long.
 const RETRY_AFTER: Duration = Duration::from_secs(60);
+/// So much of a half is for voids alone.
+const VOIDS_BYTES: usize = 4 * BLOCK_SIZE;
 /// The longest name that a topic's directory allows.
 const NAME_BYTES_MAX: usize = 255;
 
@@ -86,6 +89,8 @@ pub(crate) struct Journal {
     /// Which half is filled.
     current: Cell<usize>,
     pub(super) queue: RefCell<VecDeque<Item>>,
+    /// Logs that were taken away, and the last generation that may have something of each.
+    left: RefCell<BTreeMap<TopicPartition, u64>>,
     /// True while a task writes frames.
     pub(super) running: Cell<bool>,
     /// Notified when a half is free, a void durable, or nothing can be written any more.
@@ -102,6 +107,7 @@ impl Default for Journal {
             halves: RefCell::default(),
             current: Cell::new(0),
             queue: RefCell::default(),
+            left: RefCell::default(),
             running: Cell::new(false),
             changed: Signal::new(),
             memory: Pool::new(2 * FRAME_BYTES_MAX),
@@ -112,14 +118,25 @@ impl Default for Journal {
 impl Half {
     /// Whether the largest entry fits.
     fn has_room(&self, limits: &JournalLimits) -> bool {
-        let entry = FrameBuilder::entry_bytes(NAME_BYTES_MAX, limits.entry_bytes_max);
-        self.room(limits) >= (HEADER_BYTES + entry).next_multiple_of(BLOCK_SIZE)
+        self.room(limits) >= largest_frame(limits)
     }
 
-    /// How long a frame may be.
-    pub(super) fn room(&self, limits: &JournalLimits) -> usize {
-        let left = limits.file_bytes.saturating_sub(self.end.get());
-        usize_from_u64(left).min(FRAME_BYTES_MAX)
+    fn left(&self, limits: &JournalLimits) -> usize {
+        usize_from_u64(limits.file_bytes.saturating_sub(self.end.get()))
+    }
+
+    /// How long a frame may be that has more than voids.
+    fn room(&self, limits: &JournalLimits) -> usize {
+        let left = self.left(limits).saturating_sub(VOIDS_BYTES);
+        left.min(FRAME_BYTES_MAX)
+    }
+
+    /// How long the next frame may be.
+    pub(super) fn frame_room(&self, limits: &JournalLimits) -> usize {
+        if self.has_room(limits) {
+            return self.room(limits);
+        }
+        self.left(limits).min(BLOCK_SIZE)
     }
 
     /// The oldest generation of which the file may have entries that count: before the first frame
@@ -154,16 +171,27 @@ impl Half {
     }
 }
 
+/// The blocks of a frame with the largest entry alone.
+fn largest_frame(limits: &JournalLimits) -> usize {
+    let entry = FrameBuilder::entry_bytes(NAME_BYTES_MAX, limits.entry_bytes_max);
+    (HEADER_BYTES + entry).next_multiple_of(BLOCK_SIZE)
+}
+
 impl Journal {
     pub(crate) fn limits(&self) -> JournalLimits {
         self.limits.get()
     }
 
-    /// Counts from the next flush on; the size of files that are there stays.
+    /// Counts where the files are not there yet; they stay as they were made.
     pub(crate) fn set_limits(&self, limits: JournalLimits) {
         assert!(
             limits.entry_bytes_max <= FRAME_BYTES_MAX / 2,
             "an entry fits a frame"
+        );
+        let least = usize_from_u64(FRAMES_FROM) + largest_frame(&limits) + VOIDS_BYTES;
+        assert!(
+            limits == JournalLimits::OFF || limits.file_bytes >= least as u64,
+            "any entry fits a file"
         );
         if self.halves.borrow().is_empty() {
             self.limits.set(limits);
@@ -179,9 +207,9 @@ impl Journal {
         self.stage.get() == Stage::Ready
     }
 
-    /// Whether a flush of a log goes with others while `crowd` of them want to be or are on their
-    /// way; makes the journal when that is so for the first time.
-    pub(crate) fn accepts(&self, engine: &Engine, crowd: usize) -> bool {
+    /// Makes the journal, or begins to fill the other half, where that is needed for flushes of a
+    /// `crowd` of logs that want to be or are on their way; whether these can go with others.
+    pub(crate) fn make_way(&self, engine: &Engine, crowd: usize) -> bool {
         let is_crowd = crowd >= self.limits.get().lanes_min;
         match self.stage.get() {
             Stage::Absent(after) if is_crowd && engine.core().now() >= after => {
@@ -206,6 +234,22 @@ impl Journal {
         }
         self.turn_over(engine)
             .then(|| self.half(self.current.get()))?
+    }
+
+    /// The half for a frame that has voids alone.
+    pub(super) fn place_for_voids(&self) -> Option<Rc<Half>> {
+        let half = self.half(self.current.get())?;
+        let has_room = half.left(&self.limits.get()) >= BLOCK_SIZE;
+        (half.turn.get() == Turn::Filled && has_room).then_some(half)
+    }
+
+    /// Notes that a log was taken away, of which this generation may have something.
+    pub(super) fn note_left(&self, partition: &TopicPartition, generation: u64) {
+        let mut left = self.left.borrow_mut();
+        left.retain(|_, generation| self.may_have(*generation));
+        if self.may_have(generation) {
+            left.insert(partition.clone(), generation);
+        }
     }
 
     fn half(&self, at: usize) -> Option<Rc<Half>> {
@@ -314,6 +358,25 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Makes sure that a log of `partition` can be made, where an earlier one was taken away that
+    /// the journal may have something of.
+    ///
+    /// # Errors
+    /// When the directory goes offline meanwhile.
+    pub(crate) async fn void_left(&self, partition: &TopicPartition) -> Result<(), StorageError> {
+        let journal = self.journal();
+        let left = journal.left.borrow().get(partition).copied();
+        if let Some(generation) = left {
+            if journal.may_have(generation) {
+                self.void_journal(partition).await?;
+            }
+            journal.left.borrow_mut().remove(partition);
+        }
+        Ok(())
+    }
+}
+
 /// Makes both files.
 async fn begin(engine: Engine) {
     let journal = engine.journal();
@@ -396,6 +459,7 @@ async fn drain(engine: Engine, half: Rc<Half>) {
         let payers = (0..PAYERS).map(|_| pay(&engine, &debtors));
         let all_paid = join_all(payers).await.into_iter().all(|paid| paid);
         if !all_paid {
+            // Its entries are needed at the next start.
             return;
         }
     }
@@ -404,12 +468,13 @@ async fn drain(engine: Engine, half: Rc<Half>) {
     engine.journal().changed.notify();
 }
 
-/// Writes back one log after the other; false when one cannot be.
+/// Writes back one log after the other; false when one could not be.
 async fn pay(engine: &Engine, debtors: &RefCell<VecDeque<Debtor>>) -> bool {
+    let mut all_paid = true;
     loop {
         let next = debtors.borrow_mut().pop_front();
         let Some(Debtor { log, debt }) = next else {
-            return true;
+            return all_paid;
         };
         if !debt.is_owed() {
             continue;
@@ -417,7 +482,8 @@ async fn pay(engine: &Engine, debtors: &RefCell<VecDeque<Debtor>>) -> bool {
         // A log that was dropped without being closed took its memory along: the next start needs
         // what the journal has.
         let Some(log) = log.upgrade().map(Log::from_shared) else {
-            return false;
+            all_paid = false;
+            continue;
         };
         if log.write_back().await.is_err() {
             return false;

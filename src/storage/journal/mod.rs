@@ -16,7 +16,8 @@
 //! - Frames are durable in their order, one at a time.
 //! - Only what follows directly on a segment's last intact batch is ever taken from the journal, so
 //!   an entry that is out of date changes nothing.
-//! - Whoever cuts a log, or takes it away, voids its entries first.
+//! - Whoever cuts a log voids its entries first; so does whoever makes a log, or lets a copy take
+//!   its place, where one of the same name was before.
 //! - The journals of a directory are gone before any of its logs is opened.
 
 mod debt;

@@ -57,11 +57,15 @@ async fn work_off(engine: Engine) {
             give_up(&engine);
             break;
         }
-        let Some(half) = journal.place(&engine) else {
+        let mut place = journal.place(&engine);
+        if place.is_none() {
             // No room before a half is free again: logs do not wait for that.
             if !send_logs_away(&engine) {
                 break;
             }
+            place = journal.place_for_voids();
+        }
+        let Some(half) = place else {
             changed.await;
             continue;
         };
@@ -102,7 +106,7 @@ fn give_up(engine: &Engine) {
 fn gather(engine: &Engine, half: &Half) -> Round {
     let journal = engine.journal();
     let limits = journal.limits();
-    let room = half.room(&limits);
+    let room = half.frame_room(&limits);
     let mut round = Round::default();
     loop {
         let mut queue = journal.queue.borrow_mut();

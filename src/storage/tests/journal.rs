@@ -113,7 +113,7 @@ fn limits(random: &mut Random) -> JournalLimits {
         lanes_min: usize::try_from(1 + random.below(4)).unwrap(),
         entry_bytes_max: 1 << (10 + random.below(3)),
         behind_bytes_max: 4_000 + random.below(10_000),
-        file_bytes: (16 << 10) << random.below(4),
+        file_bytes: (32 << 10) << random.below(3),
         age_max: Duration::from_millis(50 + random.below(3_000)),
     }
 }

@@ -125,3 +125,43 @@ fn what_was_cut_off_stays_away_whatever_the_turn() {
         }
     }
 }
+
+/// The story: both halves are full, and one cannot be written back, since its log was dropped. A
+/// log can be cut, taken away and made anew all the same.
+#[test]
+fn a_void_waits_for_no_log() {
+    let mut world = World::new(1);
+    let node = world.add_node(NodeOptions::numbered(1));
+    let done = world.run_process(node, LIMIT, |core| async move {
+        let (_dir, engine) = open(&core).await;
+        engine.set_journal_limits(JournalLimits {
+            lanes_min: 1,
+            file_bytes: 64 << 10,
+            ..JournalLimits::default()
+        });
+        let make = |log| Log::create(&engine, name(log), Uuid(77), LogConfig::default(), None);
+        let (dropped, log) = (make(0).await.unwrap(), make(1).await.unwrap());
+        let random = &mut Random::new(5);
+        let (mut of_dropped, mut model) = (Model::default(), Model::default());
+        add(&dropped, &mut of_dropped, random).await;
+        core.sleep(Duration::from_secs(1)).await;
+        add(&dropped, &mut of_dropped, random).await;
+        assert!(dropped.checkpoint().recovery_point < dropped.durable_end());
+        drop(dropped);
+        let frames = || engine.counters().journal_frames.get();
+        let mut before = u64::MAX;
+        while frames() != before {
+            before = frames();
+            for _ in 0..20 {
+                add(&log, &mut model, random).await;
+            }
+        }
+        model.batches.pop();
+        log.truncate_to(Offset(model.end())).await.unwrap();
+        log.remove().await.unwrap();
+        let log = make(1).await.unwrap();
+        add(&log, &mut Model::default(), random).await;
+        assert_eq!(frames(), before + 2, "two voids");
+    });
+    assert_eq!(done, Some(()), "nobody waits for ever");
+}
