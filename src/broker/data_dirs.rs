@@ -132,6 +132,19 @@ fn tell_journal(dir: &DataDir) {
             "a part of the journal could not be read; what was acknowledged last may be lost"
         );
     }
+    for (partition, error) in &journal.left_out {
+        let kept = &journal.kept;
+        tracing::error!(
+            %partition, %error, ?kept,
+            "the log could not be given what only the journal has; the journal's files were kept"
+        );
+    }
+    for segment in &journal.unplaced {
+        tracing::warn!(
+            segment = %segment.display(),
+            "it ends before what the journal has of it; if it is damaged, that is lost"
+        );
+    }
 }
 
 fn check_distinct(

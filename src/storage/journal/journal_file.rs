@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use base::{BLOCK_SIZE, Offset, TopicPartition, usize_from_u64};
-use reactor::{Bytes, Core, File, OpenMode};
+use reactor::{Bytes, Core, File, IoErrorKind, OpenMode};
 
 use super::frame::{
     Content, Entry, FRAME_BYTES_MAX, FRAMES_FROM, FrameFault, Salt, Target, decode,
@@ -23,7 +23,7 @@ const _: () = assert!(WINDOW_BYTES >= 2 * FRAME_BYTES_MAX);
 
 /// The last turn of one file.
 #[derive(Debug, Default)]
-pub(super) struct Turn {
+pub(super) struct LastTurn {
     /// Zero where there is no frame.
     pub(super) generation: u64,
     /// In their order.
@@ -61,6 +61,8 @@ struct Window {
     len: u64,
     start: u64,
     bytes: Bytes,
+    /// Blocks that the device does not give back.
+    unreadable: Vec<u64>,
 }
 
 impl Window {
@@ -71,11 +73,35 @@ impl Window {
         if at < self.start || at + wanted > reach {
             let left = usize_from_u64(self.len - at);
             self.bytes = Bytes::default();
-            self.bytes = self.file.read_at(at, WINDOW_BYTES.min(left)).await?;
+            let len = WINDOW_BYTES.min(left);
+            self.bytes = match self.file.read_at(at, len).await {
+                Err(error) if error.kind == IoErrorKind::Device => self.by_block(at, len).await?,
+                read => read?,
+            };
             self.start = at;
         }
         let skipped = usize_from_u64(at - self.start);
         Ok(self.bytes.get(skipped..).unwrap_or_default())
+    }
+
+    /// What can be read, and zeros for the blocks that cannot.
+    async fn by_block(&mut self, at: u64, len: usize) -> Result<Bytes, StorageError> {
+        let mut bytes: Vec<u8> = Vec::with_capacity(len);
+        while bytes.len() < len {
+            let position = at + bytes.len() as u64;
+            let part = BLOCK_SIZE.min(len - bytes.len());
+            match self.file.read_at(position, part).await {
+                Ok(block) if block.len() == part => bytes.extend_from_slice(&block),
+                // Shorter than it was.
+                Ok(_) => break,
+                Err(error) if error.kind == IoErrorKind::Device => {
+                    self.unreadable.push(position);
+                    bytes.resize(bytes.len() + part, 0);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Bytes::from(bytes))
     }
 }
 
@@ -83,7 +109,7 @@ impl Window {
 ///
 /// # Errors
 /// When it cannot be read, or another program wrote frames that make no sense here.
-pub(super) async fn read_turn(core: &Core, path: &Path) -> Result<Turn, StorageError> {
+pub(super) async fn read_turn(core: &Core, path: &Path) -> Result<LastTurn, StorageError> {
     let file = core.open(path, OpenMode::ReadOnly).await?;
     let len = file.len().await?;
     let mut window = Window {
@@ -91,8 +117,9 @@ pub(super) async fn read_turn(core: &Core, path: &Path) -> Result<Turn, StorageE
         len,
         start: 0,
         bytes: Bytes::default(),
+        unreadable: Vec::new(),
     };
-    let mut turn = Turn::default();
+    let mut turn = LastTurn::default();
     if len < FRAMES_FROM {
         return Ok(turn);
     }
@@ -131,6 +158,9 @@ pub(super) async fn read_turn(core: &Core, path: &Path) -> Result<Turn, StorageE
         let entries = frame.entries.into_iter();
         turn.frames.push(entries.map(Found::from).collect());
     }
+    // Unlike a frame that was being written, one that cannot be read may have been acknowledged.
+    let mut unreadable = window.unreadable.iter();
+    turn.has_gap |= unreadable.any(|block| (FRAMES_FROM..at).contains(block));
     Ok(turn)
 }
 

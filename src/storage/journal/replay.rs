@@ -14,7 +14,7 @@ use base::{CoreId, TopicPartition};
 use batch::Batches;
 use reactor::{Core, Pool};
 
-use super::journal_file::{Batch, Found, Turn, read_turn};
+use super::journal_file::{Batch, Found, LastTurn, read_turn};
 use super::restore::{LogDir, OfLog, Restored, WRITE_BYTES};
 use crate::error::StorageError;
 use crate::flusher::join_all;
@@ -35,6 +35,14 @@ pub struct JournalReport {
     /// The files of which a frame cannot be read although later ones can. What only those frames
     /// had is lost.
     pub damaged: Vec<PathBuf>,
+    /// The logs that could not be given anything, since a small file of theirs makes no sense, and
+    /// why.
+    pub left_out: Vec<(TopicPartition, StorageError)>,
+    /// Where the journals are now that have something of those.
+    pub kept: Vec<PathBuf>,
+    /// Segments that end before what the journal has of them: where they are damaged, it is lost;
+    /// where the power went while they were written, nobody was promised anything.
+    pub unplaced: Vec<PathBuf>,
 }
 
 /// A journal's files, in no order.
@@ -68,8 +76,19 @@ pub(crate) async fn replay(
         let restored = restore_all(core, dir, logs).await?;
         report.batches += restored.batches;
         report.bytes += restored.bytes;
+        report.unplaced.extend(restored.unplaced);
+        let keeps = !restored.left_out.is_empty();
+        report.left_out.extend(restored.left_out);
         for (_, path) in &turns {
-            core.remove_file(path).await?;
+            if keeps {
+                // Under a name that no start takes for a journal.
+                let tag = format!(".kept-{:016x}", core.entropy());
+                let kept = layout::with_suffix(path, &tag);
+                core.rename(path, &kept).await?;
+                report.kept.push(kept);
+            } else {
+                core.remove_file(path).await?;
+            }
             core.sync_dir(dir).await?;
         }
     }
@@ -91,7 +110,7 @@ pub(crate) async fn remove_all(core: &Core, dir: &Path) -> Result<(), StorageErr
 
 /// A file lacks its first frames for good reason while it is begun anew, and only then: the other
 /// one's turn is later in that case.
-fn note_damage(turns: &[(Turn, PathBuf)], report: &mut JournalReport) {
+fn note_damage(turns: &[(LastTurn, PathBuf)], report: &mut JournalReport) {
     let newest = turns.last().map(|(turn, _)| turn.generation);
     for (turn, path) in turns {
         let is_newest = Some(turn.generation) == newest;
@@ -103,7 +122,7 @@ fn note_damage(turns: &[(Turn, PathBuf)], report: &mut JournalReport) {
 
 /// What counts of the turns' entries, in the order of their coming.
 fn by_log(
-    turns: &mut [(Turn, PathBuf)],
+    turns: &mut [(LastTurn, PathBuf)],
     report: &mut JournalReport,
 ) -> BTreeMap<TopicPartition, OfLog> {
     let mut logs: BTreeMap<TopicPartition, OfLog> = BTreeMap::new();
@@ -153,7 +172,13 @@ async fn restore_all(
                 data_dir,
                 memory: &memory,
             };
-            restored.add(dir.restore(&partition, &entries).await?);
+            match dir.restore(&partition, &entries).await {
+                // Whoever opens this log fails, too, and nobody else has to.
+                Err(error @ StorageError::Metadata { .. }) => {
+                    restored.left_out.push((partition, error));
+                }
+                done => restored.add(done?),
+            }
         }
     });
     let mut all = Restored::default();

@@ -2,7 +2,8 @@
 //!
 //! Invariants: a segment's file is read from its beginning as recovery does, and only where its
 //! intact batches end the journal is asked, for the very batch that belongs at that position and
-//! whose offsets go on from there; segments that are complete are not touched. So whatever else the
+//! whose offsets go on from there; segments below what the log promised to be complete are not
+//! touched. So whatever else the
 //! journal has, of logs that were cut, compacted, moved or made anew, changes nothing. All of it is
 //! on the device when this returns.
 
@@ -33,16 +34,22 @@ pub(super) type OfSegment = BTreeMap<u64, Batch>;
 pub(super) type OfLog = BTreeMap<(Uuid, Offset), OfSegment>;
 
 /// What was given back to segments.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Restored {
     pub(super) batches: u64,
     pub(super) bytes: u64,
+    /// The logs that could not be looked at.
+    pub(super) left_out: Vec<(TopicPartition, StorageError)>,
+    /// The segments that end before what the journal has.
+    pub(super) unplaced: Vec<PathBuf>,
 }
 
 impl Restored {
     pub(super) fn add(&mut self, other: Self) {
         self.batches += other.batches;
         self.bytes += other.bytes;
+        self.left_out.extend(other.left_out);
+        self.unplaced.extend(other.unplaced);
     }
 }
 
@@ -107,8 +114,15 @@ impl LogDir<'_> {
     ) -> Result<Restored, StorageError> {
         let file = self.core.open(&segment.path, OpenMode::Existing).await?;
         let (runs, restored) = find_missing(&file, segment, batches).await?;
+        let mut len = segment.len;
         for (position, bytes) in runs {
             self.write(&file, position, &bytes).await?;
+            len = len.max(position + bytes.len() as u64);
+        }
+        if len > segment.len {
+            // Whole blocks were written, but where the log counts as closed in order its segment
+            // ends where its file does.
+            file.truncate(len).await?;
         }
         // What is there already may be in the device's cache only.
         file.flush().await?;
@@ -205,6 +219,9 @@ async fn find_missing(
         restored.bytes += batch.bytes.len() as u64;
         at += batch.bytes.len() as u64;
         next = batch.next_offset;
+    }
+    if at < *first {
+        restored.unplaced.push(segment.path.clone());
     }
     Ok((runs, restored))
 }

@@ -150,6 +150,103 @@ fn a_damaged_frame_is_told_and_nothing_is_put_behind_what_it_had() {
     }
 }
 
+/// The story: one log's small file was hurt. The others get what is theirs, the node starts, and
+/// what the journal has of that log is kept.
+#[test]
+fn a_log_whose_small_file_is_damaged_is_left_out_alone() {
+    use crate::layout::PARTITION_FILE;
+    for seed in seeds(1..=5) {
+        let mut world = World::new(seed);
+        let node = world.add_node(NodeOptions::numbered(1));
+        let models = world.run_process(node, LIMIT, move |core| fill(core, seed));
+        let models = models.expect("it ends");
+        world.power_cut(node);
+        let hurt = Path::new(DIR)
+            .join(name(1).to_string())
+            .join(PARTITION_FILE);
+        assert!(world.decay(node, &hurt, 0, b"?????????????"));
+        let again = world.run_process(node, LIMIT, move |core| async move {
+            let before = core.list(Path::new(DIR)).await.unwrap().len();
+            let dir = DataDir::open(&core, Path::new(DIR), NodeId(1), "a-cluster").await;
+            let dir = dir.expect("the others can be opened");
+            let report = dir.journal();
+            let names: Vec<_> = report.left_out.iter().map(|(log, _)| log.clone()).collect();
+            assert_eq!(names, [name(1)], "seed {seed}");
+            for kept in &report.kept {
+                assert!(core.read_small(kept).await.is_ok(), "seed {seed}: {kept:?}");
+            }
+            assert_eq!(report.kept.len(), 2, "seed {seed}");
+            let after = core.list(Path::new(DIR)).await.unwrap().len();
+            assert_eq!(before, after, "seed {seed}");
+            drop(dir);
+            // As good as ever once it is mended.
+            let path = Path::new(DIR)
+                .join(name(1).to_string())
+                .join(PARTITION_FILE);
+            let text = crate::layout::encode_topic_id(Uuid(77));
+            core.replace(&path, text.as_bytes()).await.unwrap();
+            start_again(core, models).await
+        });
+        let (_, counts) = again.expect("it ends");
+        assert_eq!(counts, vec![ROUNDS, 1, ROUNDS, ROUNDS], "seed {seed}");
+    }
+}
+
+/// The story: a bit flips in a segment, in the length of a batch before all that the journal has. So
+/// nothing that the journal has of it finds its place; that is told.
+#[test]
+fn entries_that_find_no_place_are_told() {
+    for seed in seeds(1..=5) {
+        let mut world = World::new(seed);
+        let node = world.add_node(NodeOptions::numbered(1));
+        let models = world.run_process(node, LIMIT, move |core| fill(core, seed));
+        assert!(models.is_some(), "it ends");
+        world.power_cut(node);
+        let segment = Path::new(DIR).join(name(2).to_string());
+        let segment = segment.join(crate::layout::FileKind::Log.name(Offset(0)));
+        // Behind the base offset.
+        assert!(world.decay(node, &segment, 8, &[0x7F]));
+        let report = world.run_process(node, LIMIT, |core| async move {
+            let (dir, _engine) = engine(&core).await;
+            dir.journal().clone()
+        });
+        let report = report.expect("it ends");
+        assert_eq!(report.unplaced, [segment], "seed {seed}");
+    }
+}
+
+/// The story: the device does not give a part of the journal back. It is asked again block by block,
+/// and nothing of it keeps the node from starting.
+#[test]
+fn a_read_of_the_journal_that_fails_keeps_no_node_from_starting() {
+    use reactor::sim::DiskOperation;
+    let mut starts = 0;
+    for before in 0..30 {
+        let mut world = World::new(before);
+        let node = world.add_node(NodeOptions::numbered(1));
+        let models = world.run_process(node, LIMIT, move |core| fill(core, before));
+        assert!(models.is_some(), "it ends");
+        world.power_cut(node);
+        world.plan_disk_error(node, DiskOperation::Read, before);
+        let opened = world.run_process(node, LIMIT, |core| async move {
+            let dir = DataDir::open(&core, Path::new(DIR), NodeId(1), "a-cluster").await;
+            dir.map(|dir| dir.journal().frames)
+                .map_err(|error| error.to_string())
+        });
+        match opened.expect("it ends") {
+            Err(error) => {
+                let is_read = error.starts_with("read ");
+                assert!(!(is_read && error.contains("journal")), "{before}: {error}");
+            }
+            Ok(frames) => {
+                starts += 1;
+                assert_eq!(frames, u64::try_from(LOGS * (ROUNDS - 1)).unwrap());
+            }
+        }
+    }
+    assert!(starts > 0, "a read of the journal failed, too");
+}
+
 /// The story: a bit flips in what stands before the first frame. Without it no frame can be read, so
 /// it stands there twice.
 #[test]

@@ -9,7 +9,7 @@ use base::{NodeId, Offset, PartitionIndex, Random, TopicPartition, Uuid};
 use reactor::{Core, First, Options, first, reply, run};
 
 use super::model::{Model, append, check_read, check_times, open_at, open_found, read_all};
-use crate::{DataDir, Engine, JournalLimits, Log, LogConfig, Planted};
+use crate::{DataDir, Engine, FoundLog, JournalLimits, Log, LogConfig, Planted};
 
 const OPTIONS: Options = Options {
     cores: 1,
@@ -158,7 +158,8 @@ async fn read_many(core: &Core, path: &Path) {
     assert!(dir.journal().batches > 0, "the journal had something");
     let engine = Engine::start(core, dir.path(), Planted::default());
     let mut opening = Vec::new();
-    for found in dir.logs().iter().cloned() {
+    let logs: Vec<FoundLog> = dir.logs().to_vec();
+    for found in logs {
         let (engine, dir) = (engine.clone(), Rc::clone(&dir));
         let (done, opened) = reply();
         core.spawn(async move {
