@@ -6,13 +6,14 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use base::{Offset, TopicPartition};
 use batch::Scratch;
-use reactor::{Buffer, Core, First, IoErrorKind, Pool, Signal, first};
+use reactor::{Core, IoErrorKind, Pool, Signal};
 
 use crate::aborted_file::AbortedPieces;
 use crate::counters::Counters;
@@ -25,6 +26,7 @@ use crate::gate::Gate;
 use crate::journal::Journal;
 use crate::layout;
 use crate::log::{Log, LogShared};
+use crate::memory::Holders;
 use crate::planted::Planted;
 use crate::removal::Discarded;
 use crate::windows::Windows;
@@ -57,6 +59,7 @@ pub(crate) struct EngineShared {
     /// One log at a time gathers memory beyond what is free, so that two never wait for each
     /// other's half.
     memory: Gate,
+    holders: Holders,
     windows: Windows,
     aborted_pieces: AbortedPieces,
     scratch: RefCell<Scratch>,
@@ -117,6 +120,7 @@ impl Engine {
                 scratch: RefCell::default(),
                 offline: RefCell::new(None),
                 offline_signal: Signal::new(),
+                holders: Holders::default(),
                 discarded: Discarded::default(),
                 disk: Disk::default(),
                 counters,
@@ -307,6 +311,15 @@ impl Engine {
         &self.shared.memory
     }
 
+    pub(crate) fn holders(&self) -> &Holders {
+        &self.shared.holders
+    }
+
+    /// Ends with the next flush that ends after this call, or when there will be none.
+    pub(crate) fn flushed(&self) -> impl Future<Output = ()> + use<> {
+        self.shared.flushed.wait()
+    }
+
     /// What is to be written into the directory's checkpoints for this core's logs.
     #[must_use]
     pub fn checkpoints(&self) -> BTreeMap<TopicPartition, LogCheckpoint> {
@@ -348,41 +361,6 @@ impl Engine {
     /// Which logs the directory's checkpoints may be wrong about.
     pub(crate) fn fresh(&self) -> &FreshLogs {
         &self.shared.fresh
-    }
-
-    /// A chunk of `capacity` bytes; hot tails give way, flushed ones first of the log that has
-    /// the most. Waits where all memory is in use.
-    ///
-    /// # Errors
-    /// When the directory goes offline meanwhile, since nothing is flushed any more then.
-    pub(crate) async fn take_chunk(&self, capacity: usize) -> Result<Buffer, StorageError> {
-        loop {
-            self.check_online()?;
-            let flushed = self.shared.flushed.wait();
-            loop {
-                if let Some(buffer) = self.chunks().try_take(capacity) {
-                    return Ok(buffer);
-                }
-                if !self.evict_one() {
-                    break;
-                }
-            }
-            for log in self.logs() {
-                log.flush_soon();
-                log.write_back_soon();
-            }
-            let pool = self.chunks().take(capacity);
-            if let First::Left(buffer) = first(pool, flushed).await {
-                return Ok(buffer);
-            }
-        }
-    }
-
-    /// Takes a chunk from the log with the most flushed memory.
-    fn evict_one(&self) -> bool {
-        let logs = self.logs().into_iter();
-        let richest = logs.max_by_key(Log::evictable);
-        richest.is_some_and(|log| log.evict_oldest())
     }
 
     /// Lets logs rest that are idle.
@@ -433,6 +411,7 @@ async fn maintain(core: Core, engine: Weak<EngineShared>) {
         engine.journal().maintain(&engine);
         if core.now().saturating_sub(rested) >= REST_INTERVAL {
             rested = core.now();
+            engine.holders().forget_gone();
             engine.let_rest().await;
         }
     }

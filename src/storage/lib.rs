@@ -42,6 +42,7 @@ mod journal;
 mod layout;
 mod lifecycle;
 mod log;
+mod memory;
 mod options;
 mod planted;
 mod reader;

@@ -18,12 +18,13 @@ use batch::{BatchView, HEADER_BYTES, TimestampType, next_batch};
 use reactor::Signal;
 
 use crate::engine::{Engine, LogCheckpoint};
-use crate::error::{Fault, StorageError};
+use crate::error::StorageError;
 use crate::flusher::{self, Lane};
 use crate::gate::{Gate, GateGuard};
 use crate::index::IndexedBatch;
 use crate::journal::Debt;
 use crate::layout::INDEX_ENTRY_BYTES;
+use crate::memory::Holding;
 use crate::options::{FlushPolicy, JournalLimits, LogConfig};
 use crate::segment::{Segment, Stage};
 use crate::state::{FlushJob, FlushReached, JournalJob, LogState};
@@ -59,6 +60,7 @@ pub(crate) struct LogShared {
     /// Notified when a background task has changed a file's size.
     pub(crate) grown: Signal,
     listener: RefCell<Option<Weak<dyn LogListener>>>,
+    pub(crate) holding: Holding,
 }
 
 impl LogShared {
@@ -152,6 +154,7 @@ impl Log {
                 copies: Cell::new(0),
                 grown: Signal::new(),
                 listener: RefCell::new(None),
+                holding: Holding::default(),
             }),
         };
         engine.register(&log.shared);
@@ -268,75 +271,6 @@ impl Log {
             _alone: alone,
             shape,
         })
-    }
-
-    fn has_memory(&self, len: usize) -> bool {
-        let state = self.shared.state.borrow();
-        let active = state.active();
-        !state.tail.needs_prefix(&active) && state.tail.room(&active) >= len
-    }
-
-    async fn gather_memory(&self, len: usize) -> Result<(), StorageError> {
-        let bytes_max = self.engine().chunks().limit() / 2;
-        if len > bytes_max {
-            return Err(StorageError::TooLarge {
-                bytes: len,
-                bytes_max,
-            });
-        }
-        let _turn = self.engine().memory_gate().enter().await;
-        self.reload_last_block().await?;
-        loop {
-            let needed = {
-                let mut state = self.shared.state.borrow_mut();
-                let room = state.tail.room(&state.active());
-                if room >= len {
-                    return Ok(());
-                }
-                let now = self.engine().core().now();
-                let budget = self.engine().chunks().limit();
-                state.next_chunk_bytes(now, len - room, budget)
-            };
-            let buffer = self.engine().take_chunk(needed).await?;
-            self.shared.state.borrow_mut().tail.put_aside(buffer);
-            self.check_open()?;
-        }
-    }
-
-    /// Reads the beginning of the last block again, after its memory was given back.
-    async fn reload_last_block(&self) -> Result<(), StorageError> {
-        let (active, needed) = {
-            let state = self.shared.state.borrow();
-            let active = state.active();
-            let needed = state.tail.needs_prefix(&active);
-            (active, needed)
-        };
-        if !needed {
-            return Ok(());
-        }
-        let len = active.len.get();
-        let start = len - len % base::BLOCK_SIZE as u64;
-        let file = active.file(self.engine().core()).await?;
-        let prefix = file
-            .read_at(start, base::usize_from_u64(len - start))
-            .await?;
-        if prefix.len() as u64 != len - start {
-            return Err(StorageError::Corrupt {
-                path: file.path().to_path_buf(),
-                position: start,
-                offset: active.next_offset.get(),
-                fault: Fault::Missing,
-            });
-        }
-        let bytes = {
-            let core = self.engine().core();
-            let mut state = self.shared.state.borrow_mut();
-            state.next_chunk_bytes(core.now(), 1, self.engine().chunks().limit())
-        };
-        let buffer = self.engine().take_chunk(bytes).await?;
-        let mut state = self.shared.state.borrow_mut();
-        state.tail.begin_with_prefix(&active, buffer, &prefix);
-        Ok(())
     }
 
     fn needs_roll(&self, shape: &BatchShape) -> bool {
@@ -575,14 +509,6 @@ impl Log {
         self.engine().unregister(self.partition());
     }
 
-    pub(crate) fn evictable(&self) -> usize {
-        self.shared.state.borrow().tail.evictable()
-    }
-
-    pub(crate) fn evict_oldest(&self) -> bool {
-        self.shared.state.borrow_mut().tail.evict_oldest()
-    }
-
     /// Makes a delayed flush, gives back the memory of an idle log.
     pub(crate) fn maintain(&self, now: Duration, idle_after: Duration) {
         let due = {
@@ -597,14 +523,8 @@ impl Log {
         if due {
             self.flush_soon();
         }
-        let Some(_alone) = self.shared.appends.try_enter() else {
-            return;
-        };
-        let mut state = self.shared.state.borrow_mut();
-        if now.saturating_sub(state.appended_last) >= idle_after
-            && state.durable.offset == state.end
-        {
-            state.tail.evict_all();
+        if now.saturating_sub(self.shared.state.borrow().appended_last) >= idle_after {
+            self.evict_all();
         }
     }
 

@@ -24,8 +24,9 @@ const PLACES_MAX: usize = 16;
 pub(crate) const STEP_FIRST: u64 = 64 << 10;
 /// The largest such step.
 const STEP_MAX: u64 = 64 << 20;
-/// The smallest chunk of memory: that of a log with little traffic.
-const CHUNK_BYTES_MIN: usize = 16 << 10;
+/// The smallest chunk of memory: that of a log with little traffic. There may be ten thousand of
+/// them, and each needs the block at its end.
+const CHUNK_BYTES_MIN: usize = base::BLOCK_SIZE;
 /// The largest chunk of memory.
 const CHUNK_BYTES_MAX: usize = 1 << 20;
 /// A chunk that filled up sooner than this is followed by a larger one.

@@ -237,6 +237,11 @@ impl Tail {
         }
     }
 
+    /// How many chunks there are once what was put aside is used.
+    pub(crate) fn chunk_count(&self) -> usize {
+        self.chunks.len() + self.spare.len()
+    }
+
     /// Bytes of memory that could be given back now.
     pub(crate) fn evictable(&self) -> usize {
         let count = self.chunks.len().saturating_sub(1);

@@ -18,6 +18,7 @@ mod journal_reads;
 mod journal_stop;
 mod journal_voids;
 mod kernel;
+mod memory;
 mod model;
 mod names;
 mod retention;
