@@ -145,6 +145,10 @@ def open_loop(said, flow="produce"):
 
 
 # ---- rows: each gets a running broker and gives figures ------------------------------------------------------------
+# As many batches under way as a producer that is not idempotent may have: else the device waits for the generator.
+MOST = ("--in-flight", 30)
+
+
 def keyed(connections):
     def row(peer):
         """Producers that send small batches (1 KiB of 100-byte records) to each of 12 partitions, as fast as they may."""
@@ -179,13 +183,13 @@ def trickle(partitions, *more):
 
 def three_readers(peer):
     """Producing flat out, somebody reading the end, somebody else reading 2 GiB that no cache has."""
-    peer.load("-t", "old", "-w", 0, "--in-flight", 5, "-d", 2)
+    peer.load("-t", "old", *MOST, "-w", 0, "-d", 2)
     while size_of(peer.dir) < 2 * GIB:
-        peer.load("-t", "old", "-w", 0, "-d", 2)
+        peer.load("-t", "old", *MOST, "-w", 0, "-d", 2)
     peer.stop()
     drop_caches()
     peer.start()
-    new, old = peer.loads(("-t", "new", "-m", "both", "-w", 0, "-d", 8), ("-t", "old", "-m", "consume", "-d", 60))
+    new, old = peer.loads(("-t", "new", "-m", "both", *MOST, "-w", 0, "-d", 8), ("-t", "old", "-m", "consume", "-d", 60))
     return {"produce_mib_s": new["produce"]["bytes_per_second"] / MIB, "cold_mib_s": old["consume"]["bytes_per_second"] / MIB,
             **tails(new["consume"], "end_to_end_"),
             "cpu_s_per_gib": new["cpu_s"] / ((new["produce"]["bytes"] + new["consume"]["bytes"] + old["consume"]["bytes"]) / GIB)}
@@ -195,7 +199,7 @@ def half(peer):
     """Open loop of 1 KiB records at half of what the first broker takes at most."""
     maximum = peer.options.maximum
     if not maximum:
-        maximum = peer.load("-t", "most", "-w", 1, "-d", 8)["produce"]["records_per_second"]
+        maximum = peer.load("-t", "most", *MOST, "-w", 1, "-d", 8)["produce"]["records_per_second"]
         peer.options.maximum = maximum
     said = peer.load("-t", "half", "-r", int(maximum / 2), "-w", 2, "-d", peer.options.seconds)
     return open_loop(said)
@@ -212,7 +216,7 @@ def by_size(peer):
     """What a byte costs while a log grows: CPU per GiB in each step, up to --gib of log."""
     steps, done = {}, 0
     while done < peer.options.gib * GIB:
-        said = peer.load("-t", "grows", "-w", 0, "-d", 6)
+        said = peer.load("-t", "grows", *MOST, "-w", 0, "-d", 6)
         figures = flat_out(said)
         done += said["produce"]["bytes"]
         steps["at_%.0f_gib" % (done / GIB)] = figures["cpu_s_per_gib"]
@@ -238,7 +242,7 @@ def hour(peer):
     peer.topic("hour", 1, "retention.bytes=%d" % (2 * GIB), "segment.bytes=%d" % (256 * MIB))
     p99s, sizes = [], []
     for minute in range(peer.options.minutes):
-        said = peer.load("-t", "hour", "-w", 0, "-d", 60)
+        said = peer.load("-t", "hour", *MOST, "-w", 0, "-d", 60)
         done = said["produce"]
         p99s.append(done["latency_us"]["p99"])
         sizes.append(peer.rss_mib())
