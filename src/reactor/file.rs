@@ -111,6 +111,18 @@ impl File {
         }
     }
 
+    /// Whether the page cache has all of `len` bytes from `position` on. Only for files that nobody
+    /// writes any more.
+    #[must_use]
+    pub fn is_cached(&self, position: u64, len: usize) -> bool {
+        match &self.twin {
+            Twin::Kernel(file) => file.is_cached(position, len),
+            // The simulated machine has no page cache.
+            #[cfg(feature = "sim")]
+            Twin::Sim(_) => false,
+        }
+    }
+
     /// As [`File::read_at`], but through the page cache, which keeps what the disk had to be asked
     /// for: for bytes that are looked at and then sent by [`File::range`]. Only for files that
     /// nobody writes any more.

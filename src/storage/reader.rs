@@ -1,12 +1,14 @@
 //! Reading a run of batches from an offset on, as a fetch wants it.
 //!
 //! The hot tail is handed out by reference, a sealed segment as a part of its file for the server
-//! to send, the older part of the active segment by a direct read: a file that is still written
-//! with direct I/O is never read through the page cache.
+//! to send. Who is the first to ask for a part of a sealed segment, or for the older part of the
+//! active one, gets it by direct reads ahead of him: it has to be looked at, and a file that is still
+//! written with direct I/O is never read through the page cache.
 //!
 //! Invariants: a result begins with the whole batch that holds the offset and never reaches the
 //! bound; it comes from one segment; its last batch may be cut, the first one never is.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use base::{Offset, Timestamp, usize_from_u64};
@@ -17,7 +19,7 @@ use crate::index::Indexes;
 use crate::layout::FileKind;
 use crate::log::Log;
 use crate::planted::planted;
-use crate::scan::{HeaderView, Scan, Scanned, header_view};
+use crate::scan::{HeaderView, Scan, Scanned, Source, header_view};
 use crate::segment::{Segment, Stage};
 use crate::state::Place;
 use crate::windows::{WINDOW_BYTES, Windows};
@@ -185,8 +187,9 @@ impl Log {
         }
         let wanted = first.position.saturating_add(request.bytes_max as u64);
         let end = self.whole_end(&first, wanted, limit).max(first_end);
-        let end = self.vouched_end(&first, request.offset, end).await?;
-        let (pieces, len) = self.pieces(&first, first_end.min(end), end).await?;
+        let (end, source) = self.vouched_end(&first, request.offset, end).await?;
+        let ends = first_end.min(end)..end;
+        let (pieces, len) = self.pieces(&first, ends, source).await?;
         if first.position + len == limit {
             self.remember_bound(&first.segment, bound, limit);
         }
@@ -229,14 +232,14 @@ impl Log {
         }
     }
 
-    /// `end`, or less where that much of a sealed segment was not looked at lately. What is in
-    /// memory was looked at when it was appended.
+    /// `end`, or less where that much of a sealed segment was not looked at lately, and from where
+    /// it is to be sent. What is in memory was looked at when it was appended.
     async fn vouched_end(
         &self,
         first: &Located,
         asked: Offset,
         end: u64,
-    ) -> Result<u64, StorageError> {
+    ) -> Result<(u64, Source), StorageError> {
         let (segment, start) = (&first.segment, first.position);
         let hot_start = self.shared.state.borrow().tail.hot_start(segment);
         let is_hot = hot_start.is_some_and(|hot| hot <= start);
@@ -244,20 +247,22 @@ impl Log {
             || is_hot
             || planted!(self.engine().planted(), ServeUnverified)
         {
-            return Ok(end);
+            return Ok((end, Source::PageCache));
         }
         let follows_gap = first.header.base_offset > asked;
         self.vouch(segment, start..end, follows_gap).await
     }
 
-    /// The bytes from the first batch to `end`, or fewer where the disk is slow to read.
+    /// The bytes from the first batch to the last of `ends`, or fewer where the disk is slow to read,
+    /// but at least to the first of them.
     async fn pieces(
         &self,
         first: &Located,
-        first_end: u64,
-        end: u64,
+        ends: Range<u64>,
+        source: Source,
     ) -> Result<(Vec<Piece>, u64), StorageError> {
         let (segment, start) = (&first.segment, first.position);
+        let (first_end, end) = (ends.start, ends.end);
         let hot_start = {
             let state = self.shared.state.borrow();
             let hot = state.tail.hot_start(segment);
@@ -269,7 +274,7 @@ impl Log {
             }
             hot
         };
-        if segment.stage.get() == Stage::Sealed {
+        if segment.stage.get() == Stage::Sealed && source != Source::Windows {
             let file = segment.file(self.engine().core()).await?;
             let len = end - start;
             let piece = Piece::File {

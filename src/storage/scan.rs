@@ -15,6 +15,7 @@ use crate::engine::Engine;
 use crate::error::{Fault, StorageError};
 use crate::segment::Segment;
 use crate::state::LogState;
+use crate::windows::{WINDOW_BYTES, Windows};
 
 /// How much is read from the disk at a time where only headers are wanted.
 const HEADER_WINDOW: usize = 16 << 10;
@@ -32,6 +33,8 @@ pub(crate) enum Source {
     Nearest,
     /// From the page cache, which is filled where it has to be: what `sendfile` will send.
     PageCache,
+    /// From windows that are read ahead past the page cache: what will be sent from memory.
+    Windows,
     /// From the device, past all caches.
     Device,
 }
@@ -226,16 +229,46 @@ impl<'a> Scan<'a> {
 
     async fn look_in_source(&mut self, len: usize) -> Result<Bytes, StorageError> {
         self.window = Bytes::default();
+        if self.source == Source::Windows
+            && let Some(found) = self.look_in_windows(len).await
+        {
+            return Ok(found);
+        }
         let file = self.segment.file(self.engine.core()).await?;
         let left = usize_from_u64(self.end - self.position);
         let wanted = len.max(LOOK_WINDOW).min(left);
         self.window = match self.source {
             Source::PageCache => file.read_shared(self.position, wanted).await?,
-            Source::Nearest | Source::Device => file.read_at(self.position, wanted).await?,
+            Source::Nearest | Source::Windows | Source::Device => {
+                file.read_at(self.position, wanted).await?
+            }
         };
         self.window_start = self.position;
         let have = self.window.len().min(len);
         Ok(self.window.slice(0..have))
+    }
+
+    /// Nothing where windows are too small, or do not reach.
+    async fn look_in_windows(&mut self, len: usize) -> Option<Bytes> {
+        let end = self.position + len as u64;
+        // As much as one window has, since the next batches are in it too.
+        let until = (self.position + 1).next_multiple_of(WINDOW_BYTES).max(end);
+        let range = self.position..until.min(self.end);
+        if len > BODY_WINDOW || !Windows::reach(&self.segment, &range) {
+            return None;
+        }
+        let (windows, core) = (self.engine.windows(), self.engine.core());
+        let mut parts = windows.read(core, &self.segment, range).await?;
+        self.window = match parts.len() {
+            1 => parts.pop()?,
+            _ => {
+                let parts: Vec<&[u8]> = parts.iter().map(AsRef::as_ref).collect();
+                Bytes::from(parts.concat())
+            }
+        };
+        self.window_start = self.position;
+        assert!(self.window.len() >= len, "what was asked for is there");
+        Some(self.window.slice(0..len))
     }
 
     fn in_window(&self, len: usize) -> Option<Bytes> {

@@ -23,6 +23,7 @@ use crate::log::Log;
 use crate::recovery::load_indexes;
 use crate::scan::{Scan, Scanned, Source, header_view, view};
 use crate::segment::{Segment, Stage};
+use crate::windows::WINDOW_BYTES;
 
 /// One read vouches for at most this much that nobody has looked at: a consumer comes back for
 /// more, and the core does other things meanwhile.
@@ -118,7 +119,7 @@ impl<'a> Walk<'a> {
     /// When the disk cannot be read, or the segment is not the log's any more.
     pub(crate) async fn step(&mut self) -> Result<Step, StorageError> {
         let position = self.scan.position();
-        if self.scan.source() == Source::PageCache
+        if self.scan.source() != Source::Device
             && let Some(known) = self.pass_known(position)
         {
             return Ok(Step::Damaged(known));
@@ -329,8 +330,8 @@ impl Log {
             && !state.closed
     }
 
-    /// The end of what may be sent of `range` of a sealed segment, which begins with a batch:
-    /// up to there it was verified, now or lately. `follows_gap` tells that the batch before does
+    /// The end of what may be sent of `range` of a sealed segment, which begins with a batch, and
+    /// from where: up to there it was verified, now or lately. `follows_gap` tells that the batch before does
     /// not reach up to what was asked for, so that the gap is to be confirmed too.
     ///
     /// # Errors
@@ -340,7 +341,7 @@ impl Log {
         segment: &Rc<Segment>,
         range: Range<u64>,
         follows_gap: bool,
-    ) -> Result<u64, StorageError> {
+    ) -> Result<(u64, Source), StorageError> {
         assert!(range.start < range.end, "something is sent");
         let core = self.engine().core();
         let before = u64::from(follows_gap && range.start > 0);
@@ -350,10 +351,15 @@ impl Log {
             verified.reach(range.start - before)
         };
         if begin >= range.end {
-            return Ok(range.end);
+            return Ok((range.end, self.source_again(segment, range.start)));
         }
-        let stop = range.end.min(begin.max(range.start) + VOUCH_BYTES_MAX);
-        let mut walk = Walk::at_or_before(self, segment, begin, Source::PageCache).await?;
+        let source = self.source_first(segment, &range).await?;
+        let most = match source {
+            Source::Windows => WINDOW_BYTES,
+            _ => VOUCH_BYTES_MAX,
+        };
+        let stop = range.end.min(begin.max(range.start) + most);
+        let mut walk = Walk::at_or_before(self, segment, begin, source).await?;
         let mut intact = walk.position()..walk.position();
         let mut yielded = intact.end;
         while intact.end < stop {
@@ -363,7 +369,7 @@ impl Log {
                 Step::Damaged(damage) => {
                     self.note_verified(&walk, &intact);
                     if damage.position > range.start {
-                        return Ok(damage.position.min(range.end));
+                        return Ok((damage.position.min(range.end), source));
                     }
                     if damage.resume_position > range.start {
                         return Err(damage.error());
@@ -380,7 +386,37 @@ impl Log {
             return Err(StorageError::Closed);
         }
         assert!(intact.end > range.start, "the first batch is verified");
-        Ok(intact.end.min(range.end))
+        Ok((intact.end.min(range.end), source))
+    }
+
+    /// Where to look at bytes that nobody looked at lately. Who goes through history alone takes
+    /// them from the disk himself: by way of the page cache each byte would be copied twice
+    /// (kernel-note 016).
+    async fn source_first(
+        &self,
+        segment: &Rc<Segment>,
+        range: &Range<u64>,
+    ) -> Result<Source, StorageError> {
+        let core = self.engine().core();
+        let file = segment.file(core).await?;
+        let last = range.end.min(range.start + WINDOW_BYTES) - 1;
+        // Asking for every page would cost as much as a fifth of copying them (kernel-note 012).
+        let is_cached = file.is_cached(range.start, 1) && file.is_cached(last, 1);
+        let windows = self.engine().windows();
+        if !is_cached && windows.admits(core, segment, range.start) {
+            Ok(Source::Windows)
+        } else {
+            Ok(Source::PageCache)
+        }
+    }
+
+    /// From where to send what somebody looked at lately: others may follow, and share the page
+    /// cache.
+    fn source_again(&self, segment: &Rc<Segment>, position: u64) -> Source {
+        match self.engine().windows().peek(segment, position, 1) {
+            Some(_) => Source::Windows,
+            None => Source::PageCache,
+        }
     }
 
     /// Remembers what a walk found intact, unless the segment is another one by now.

@@ -1,8 +1,9 @@
 //! Parts of files on the disk, read ahead of the consumers who go through them.
 //!
 //! An active segment's older part is not in memory any more and, since it is still written with
-//! direct I/O, never in the page cache. A consumer who catches up asks for it piece by piece, one
-//! question at a time; without these windows each question would wait for the disk anew.
+//! direct I/O, never in the page cache; nor is a sealed segment that nobody has read yet. A consumer
+//! who catches up asks for it piece by piece, one question at a time; without these windows each
+//! question would wait for the disk anew.
 //!
 //! Invariants: a window holds what the device had below the segment's flushed end, which changes
 //! only when the log is cut, and then its windows are forgotten; all windows of a core together
@@ -12,6 +13,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
+use std::time::Duration;
 
 use base::usize_from_u64;
 use reactor::{Bytes, Core, Signal};
@@ -26,6 +28,8 @@ const AHEAD: u64 = 3;
 const MEMORY_SHARE: usize = 8;
 /// Fewer windows than this would push each other out.
 const WINDOWS_MIN: usize = 4;
+/// A window that nobody wanted for so long belongs to no reader any more.
+const LEFT_AFTER: Duration = Duration::from_secs(1);
 
 struct Window {
     segment: Rc<Segment>,
@@ -35,6 +39,8 @@ struct Window {
     id: u64,
     /// None while it is being read.
     bytes: Option<Bytes>,
+    /// When somebody wanted it last.
+    wanted: Duration,
 }
 
 #[derive(Default)]
@@ -76,6 +82,20 @@ impl Windows {
             parts.push(bytes.slice(from..to));
         }
         Some(parts)
+    }
+
+    /// Whether one more reader, at `position` of `segment`, leaves the others their windows; true for
+    /// one who has some.
+    pub(crate) fn admits(&self, core: &Core, segment: &Rc<Segment>, position: u64) -> bool {
+        let kept = self.kept.borrow();
+        let number = position / WINDOW_BYTES;
+        if kept.windows.iter().any(|it| it.is(segment, number)) {
+            return true;
+        }
+        let now = core.now();
+        let left = |it: &&Window| now.saturating_sub(it.wanted) >= LEFT_AFTER;
+        let taken = kept.windows.len() - kept.windows.iter().filter(left).count();
+        taken + usize_from_u64(1 + AHEAD) <= budget(core)
     }
 
     /// True when all of `range` lies in windows that can be kept: below the flushed end.
@@ -126,12 +146,12 @@ impl Windows {
     fn make_place(&self, core: &Core, segment: &Rc<Segment>, number: u64) -> Option<u64> {
         let mut kept = self.kept.borrow_mut();
         let found = kept.windows.iter().position(|it| it.is(segment, number));
-        if let Some(window) = found.and_then(|at| kept.windows.remove(at)) {
+        if let Some(mut window) = found.and_then(|at| kept.windows.remove(at)) {
+            window.wanted = core.now();
             kept.windows.push_back(window);
             return None;
         }
-        let budget = core.frames().limit() / MEMORY_SHARE / usize_from_u64(WINDOW_BYTES);
-        if kept.windows.len() >= budget.max(WINDOWS_MIN) {
+        if kept.windows.len() >= budget(core) {
             let idle = kept.windows.iter().position(|it| it.bytes.is_some())?;
             kept.windows.remove(idle);
         }
@@ -142,6 +162,7 @@ impl Windows {
             number,
             id,
             bytes: None,
+            wanted: core.now(),
         });
         Some(id)
     }
@@ -174,6 +195,12 @@ impl Windows {
             arrived.await;
         }
     }
+}
+
+/// How many windows a core keeps.
+fn budget(core: &Core) -> usize {
+    let windows = core.frames().limit() / MEMORY_SHARE / usize_from_u64(WINDOW_BYTES);
+    windows.max(WINDOWS_MIN)
 }
 
 impl Window {

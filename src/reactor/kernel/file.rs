@@ -26,6 +26,13 @@ const IO_LEN_MAX: usize = 512 << 10;
 /// How far ahead of a consumer the page cache fills itself.
 const AHEAD_BYTES: u64 = 8 << 20;
 
+/// The page cache's unit. Where pages are larger there are fewer than we ask for, and a file counts
+/// as not cached.
+const PAGE_BYTES: u64 = 4 << 10;
+
+/// `cachestat(2)`, since Linux 6.5; the same number on every machine, and not in `libc` for all.
+const SYS_CACHESTAT: libc::c_long = 451;
+
 /// See [`crate::File`].
 pub(crate) struct KernelFile {
     /// Shared with operations in flight and with the helper thread.
@@ -226,6 +233,14 @@ impl KernelFile {
         (read == len).then(|| buffer.freeze())
     }
 
+    pub(crate) fn is_cached(&self, position: u64, len: usize) -> bool {
+        assert!(len > 0, "something is asked for");
+        let len = len as u64;
+        let pages = (position + len).div_ceil(PAGE_BYTES) - position / PAGE_BYTES;
+        let cached = self.cached();
+        cached.is_ok_and(|cached| cached.pages_present(position, len) >= pages)
+    }
+
     /// The disk is asked on the helper thread and into the page cache, so that what follows by
     /// `sendfile` finds the very pages that were read here.
     pub(crate) async fn read_shared(&self, position: u64, len: usize) -> Result<Bytes, IoError> {
@@ -281,6 +296,41 @@ impl CachedFile {
         let count =
             unsafe { libc::preadv2(descriptor, &raw const slice, 1, position, libc::RWF_NOWAIT) };
         usize::try_from(count).map_err(|_| io::Error::last_os_error())
+    }
+
+    /// How many of the pages of a stretch the page cache has. Unlike a read that does not wait,
+    /// which begins to read ahead (kernel-note 012), this changes nothing; none on kernels that
+    /// cannot tell.
+    pub(super) fn pages_present(&self, position: u64, len: u64) -> u64 {
+        /// `struct cachestat_range` and `struct cachestat` of `linux/mman.h`.
+        #[repr(C)]
+        struct Range {
+            position: u64,
+            len: u64,
+        }
+        #[repr(C)]
+        #[derive(Default)]
+        struct Found {
+            cached: u64,
+            dirty: u64,
+            written: u64,
+            evicted: u64,
+            evicted_lately: u64,
+        }
+        let (range, mut found) = (Range { position, len }, Found::default());
+        let descriptor = self.descriptor.as_raw_fd();
+        // SAFETY: both structures are as the kernel declares them and outlive the call, which
+        // writes into the second one alone.
+        let result = unsafe {
+            libc::syscall(
+                SYS_CACHESTAT,
+                descriptor,
+                &raw const range,
+                &raw mut found,
+                0,
+            )
+        };
+        if result == 0 { found.cached } else { 0 }
     }
 
     /// True when the page at `position` can be read without waiting for the disk.

@@ -30,6 +30,40 @@ fn directory(name: &str) -> PathBuf {
     path
 }
 
+/// Who asks what the page cache has must not make it read ahead, or the answer would be another one
+/// the next time.
+#[test]
+fn asking_for_cached_pages_leaves_them_as_they_are() {
+    const LEN: usize = 1 << 20;
+    let directory = directory("cached");
+    let path = directory.join("log");
+    let body = move |core: Core| {
+        let path = path.clone();
+        async move {
+            let file = core.open(&path, OpenMode::CreateNew).await.unwrap();
+            let mut buffer = core.chunks().take(LEN).await;
+            buffer.append(&vec![7; LEN]);
+            let blocks = buffer.blocks(0..LEN);
+            file.write_blocks(blocks, 0).await.unwrap();
+            let direct = file.is_cached(0, LEN);
+            for _ in 0..100 {
+                assert_eq!(file.is_cached(4096, 1), direct, "asking changed something");
+            }
+            file.read_shared(0, LEN).await.unwrap();
+            // Older kernels cannot tell, and nothing counts as cached there.
+            let release = nix::sys::utsname::uname().unwrap();
+            let release = release.release().to_str().unwrap().to_owned();
+            let mut numbers = release
+                .split('.')
+                .map(|part| part.parse::<u32>().unwrap_or(0));
+            let can_tell = (numbers.next(), numbers.next()) >= (Some(6), Some(5));
+            assert_eq!(file.is_cached(0, LEN), can_tell, "kernel {release}");
+        }
+    };
+    run(&OPTIONS, body).unwrap();
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
 /// What a partition does all day: append, write the blocks, flush, go on in the same block.
 #[test]
 fn a_growing_buffer_reaches_the_file_block_by_block() {
