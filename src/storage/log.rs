@@ -243,10 +243,11 @@ impl Log {
     /// Whether the log can be used.
     ///
     /// # Errors
-    /// When it was closed or its directory went offline.
+    /// When it was closed or its directory went offline, or the node has stopped: what was opened
+    /// too late to be closed must not write to a directory that is marked clean.
     pub fn check_open(&self) -> Result<(), StorageError> {
         self.engine().check_online()?;
-        if self.shared.state.borrow().closed {
+        if self.shared.state.borrow().closed || self.engine().is_stopped() {
             return Err(StorageError::Closed);
         }
         Ok(())

@@ -313,27 +313,29 @@ impl Log {
         len: usize,
     ) -> Result<Bytes, StorageError> {
         // The first batch may reach from the disk into memory; both have the flushed part.
-        let flushed = segment.flushed.get();
-        let cold = len.min(usize_from_u64(flushed.saturating_sub(start)));
-        let bytes = file.read_at(start, cold).await?;
-        if bytes.len() == len {
-            return Ok(bytes);
+        loop {
+            let flushed = segment.flushed.get();
+            let cold = len.min(usize_from_u64(flushed.saturating_sub(start)));
+            let bytes = file.read_at(start, cold).await?;
+            if bytes.len() == len {
+                return Ok(bytes);
+            }
+            let reached = start + bytes.len() as u64;
+            {
+                let state = self.shared.state.borrow();
+                let hot_start = state.tail.hot_start(segment);
+                if hot_start.is_some_and(|hot| hot <= reached) {
+                    let rest = state.tail.share(segment, reached..start + len as u64);
+                    let pieces = std::iter::once(&bytes).chain(&rest);
+                    let pieces: Vec<&[u8]> = pieces.map(AsRef::as_ref).collect();
+                    return Ok(Bytes::from(pieces.concat()));
+                }
+            }
+            // Memory is given back while the disk is read, but only what the file has by then.
+            if segment.flushed.get() == flushed {
+                return Err(short_read(segment, reached));
+            }
         }
-        let reached = start + bytes.len() as u64;
-        let state = self.shared.state.borrow();
-        let hot = state
-            .tail
-            .hot_start(segment)
-            .is_some_and(|hot| hot <= reached);
-        if !hot {
-            return Err(short_read(segment, reached));
-        }
-        let rest = state.tail.share(segment, reached..start + len as u64);
-        let mut joined = bytes.to_vec();
-        for piece in rest {
-            joined.extend_from_slice(&piece);
-        }
-        Ok(Bytes::from(joined))
     }
 
     /// Where `bound`, which begins a batch, lies in `segment`; its end where it lies behind.
