@@ -26,8 +26,9 @@ fn planted_bugs_are_caught_in_a_node() {
     });
 }
 
-/// A segment's name that was not made durable shows in the duties. Here a thousand seeds did not
-/// show it, perhaps since a roll writes other files too and makes the same directory durable.
+/// A segment's name that was not made durable shows where the engine is alone, in the tests of
+/// `storage` under power cuts. Above it a roll also writes a producer snapshot beside the segment,
+/// which makes the same directory durable: neither here nor in the duties do a thousand seeds show it.
 #[test]
 fn planted_bugs_are_caught() {
     let bugs = [
@@ -55,7 +56,6 @@ fn planted_bugs_are_caught_in_the_duties() {
         PlantedBug::DropUnknown,
         PlantedBug::DropTombstones,
         PlantedBug::CompactWhileCopied,
-        PlantedBug::SkipDirectorySync,
         PlantedBug::SealWithoutFlush,
         PlantedBug::ForgetLogStart,
         PlantedBug::MoveWithoutSync,
