@@ -183,9 +183,7 @@ def trickle(partitions, *more):
 
 def three_readers(peer):
     """Producing flat out, somebody reading the end, somebody else reading 2 GiB that no cache has."""
-    peer.load("-t", "old", *MOST, "-w", 0, "-d", 2)
-    while size_of(peer.dir) < 2 * GIB:
-        peer.load("-t", "old", *MOST, "-w", 0, "-d", 2)
+    fill(peer, "old", 2)
     peer.stop()
     drop_caches()
     peer.start()
@@ -193,6 +191,29 @@ def three_readers(peer):
     return {"produce_mib_s": new["produce"]["bytes_per_second"] / MIB, "cold_mib_s": old["consume"]["bytes_per_second"] / MIB,
             **tails(new["consume"], "end_to_end_"),
             "cpu_s_per_gib": new["cpu_s"] / ((new["produce"]["bytes"] + new["consume"]["bytes"] + old["consume"]["bytes"]) / GIB)}
+
+
+def fill(peer, topic, gib):
+    """Produces until the node has so much."""
+    while True:
+        peer.load("-t", topic, *MOST, "-w", 0, "-d", 2)
+        if size_of(peer.dir) >= gib * GIB:
+            return
+
+
+def consume_again(peer):
+    """2 GiB from the beginning, three times: the first reader, and the last one."""
+    fill(peer, "read", 2)
+    figures = {}
+    for turn in ("first", "second", "again"):
+        said = flat_out(peer.load("-t", "read", "-m", "consume", "-d", 60), "consume")
+        figures.update({turn + "_mib_s": said["mib_s"], turn + "_cpu_s_per_gib": said["cpu_s_per_gib"]})
+    return figures
+
+
+def rate_1000(peer):
+    """Open loop of 1,000 records of 256 bytes a second, each sent as soon as it is due."""
+    return open_loop(peer.load("-t", "slow", "-s", 256, "-r", 1000, "-w", 3, "-d", 2 * peer.options.seconds))
 
 
 def half(peer):
@@ -262,7 +283,7 @@ ROWS = {
     "keyed_50_linger_0": keyed_rate(50, 0), "keyed_50_linger_5": keyed_rate(50, 5),
     "keyed_400_linger_0": keyed_rate(400, 0), "keyed_400_linger_5": keyed_rate(400, 5),
     "connections_1000": keyed_rate(1000, 0),
-    "three_readers": three_readers, "half": half,
+    "consume_again": consume_again, "three_readers": three_readers, "rate_1000": rate_1000, "half": half,
     "trickle_100": trickle(100), "trickle_1000": trickle(1000), "trickle_10000": trickle(10000),
     "hot_10000": trickle(10000, 20000, "--hot-percent", 1, "--hot-share", 90),
     "by_size": by_size, "by_partitions": by_partitions, "hour": hour,
