@@ -222,7 +222,7 @@ def half(peer):
     if not maximum:
         maximum = peer.load("-t", "most", *MOST, "-w", 1, "-d", 8)["produce"]["records_per_second"]
         peer.options.maximum = maximum
-    said = peer.load("-t", "half", "-r", int(maximum / 2), "-w", 2, "-d", peer.options.seconds)
+    said = peer.load("-t", "half", "-r", int(maximum / 2), "--linger-ms", 5, "-w", 2, "-d", peer.options.seconds)
     return open_loop(said)
 
 

@@ -3,9 +3,8 @@
 //! Invariants: a segment's file is read from its beginning as recovery does, and only where its
 //! intact batches end the journal is asked, for the very batch that belongs at that position and
 //! whose offsets go on from there; segments below what the log promised to be complete are not
-//! touched. So whatever else the
-//! journal has, of logs that were cut, compacted, moved or made anew, changes nothing. All of it is
-//! on the device when this returns.
+//! touched. So whatever else the journal has, of logs that were cut, compacted, moved or made anew,
+//! changes nothing. All of it is on the device when this returns.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -8,11 +8,11 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use base::{NodeId, Offset, PartitionIndex, Random, TopicPartition, Uuid};
+use base::{NodeId, Offset, Random, TopicPartition, Uuid};
 use reactor::Core;
 use reactor::sim::{Faults, Node, NodeOptions, World};
 
-use super::model::{DIR, Model, append, read_all};
+use super::model::{DIR, Model, append, read_all, trickling};
 use super::seeds;
 use crate::{
     DataDir, Engine, FoundLog, JournalLimits, Log, LogCheckpoint, LogConfig, OpenLog, Planted,
@@ -21,13 +21,6 @@ use crate::{
 
 const LOGS: usize = 20;
 const TOPIC: Uuid = Uuid(77);
-
-fn name(log: usize) -> TopicPartition {
-    TopicPartition {
-        topic: "trickle".to_owned(),
-        partition: PartitionIndex(i32::try_from(log).unwrap()),
-    }
-}
 
 /// What is known of one log outside of the node.
 #[derive(Default)]
@@ -233,7 +226,7 @@ async fn open_logs(
     let leaves_out = random.chance(1, 2);
     let (mut open, mut missing) = (Vec::new(), Vec::new());
     for log in (0..LOGS).filter(own) {
-        let Some(found) = found.get(&name(log)) else {
+        let Some(found) = found.get(&trickling(log)) else {
             missing.push(log);
             continue;
         };
@@ -265,7 +258,7 @@ async fn open_logs(
             }
             *known = Known::default();
         }
-        let made = Log::create(engine, name(log), TOPIC, config(), None).await;
+        let made = Log::create(engine, trickling(log), TOPIC, config(), None).await;
         open.push((log, made.unwrap()));
     }
     Some(open)

@@ -5,47 +5,44 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base::{BLOCK_SIZE, NodeId, Offset, PartitionIndex, Random, TopicPartition, Uuid};
+use base::{BLOCK_SIZE, NodeId, Offset, Random, Uuid};
 use reactor::sim::{NodeOptions, World};
 use reactor::{Core, OpenMode, Pool};
 
-use super::model::{DIR, Model, Seen, append, read_all};
+use super::model::{DIR, Model, Seen, append, open_with, read_all, trickling};
 use super::seeds;
 use crate::journal::frame::{FRAMES_FROM, Salt, decode};
 use crate::layout::journal_name;
-use crate::{DataDir, Engine, JournalLimits, Log, LogConfig, OpenLog, Planted};
+use crate::{DataDir, Engine, JournalLimits, Log, LogConfig, OpenLog};
 
 const LOGS: usize = 4;
 const ROUNDS: usize = 12;
 const LIMIT: Duration = Duration::from_secs(600);
 
-fn name(log: usize) -> TopicPartition {
-    TopicPartition {
-        topic: "trickle".to_owned(),
-        partition: PartitionIndex(i32::try_from(log).unwrap()),
-    }
-}
-
-async fn engine(core: &Core) -> (DataDir, Engine) {
-    let dir = DataDir::open(core, Path::new(DIR), NodeId(1), "a-cluster").await;
-    let dir = dir.unwrap();
-    let engine = Engine::start(core, dir.path(), Planted::default());
-    engine.set_journal_limits(JournalLimits {
+async fn open(core: &Core) -> (DataDir, Engine) {
+    let limits = JournalLimits {
         lanes_min: 1,
         file_bytes: 1 << 20,
         age_max: Duration::from_secs(3600),
         ..JournalLimits::default()
-    });
-    (dir, engine)
+    };
+    open_with(core, limits).await
 }
 
 /// Appends a little to each log, one after the other, and lets it be acknowledged.
 async fn fill(core: Core, seed: u64) -> Vec<Model> {
     let random = &mut Random::new(seed);
-    let (_dir, engine) = engine(&core).await;
+    let (_dir, engine) = open(&core).await;
     let mut logs = Vec::new();
     for log in 0..LOGS {
-        let made = Log::create(&engine, name(log), Uuid(77), LogConfig::default(), None).await;
+        let made = Log::create(
+            &engine,
+            trickling(log),
+            Uuid(77),
+            LogConfig::default(),
+            None,
+        )
+        .await;
         logs.push((made.unwrap(), Model::default()));
     }
     for round in 0..ROUNDS {
@@ -94,12 +91,15 @@ async fn flip(core: &Core, number: usize, random: &mut Random) {
 
 /// Starts again; the directory's report, and how many batches of each log are there.
 async fn start_again(core: Core, models: Vec<Model>) -> (crate::JournalReport, Vec<usize>) {
-    let (dir, engine) = engine(&core).await;
+    let (dir, engine) = open(&core).await;
     let mut counts = Vec::new();
     for (log, model) in models.iter().enumerate() {
-        let found = dir.logs().iter().find(|found| found.partition == name(log));
+        let found = dir
+            .logs()
+            .iter()
+            .find(|found| found.partition == trickling(log));
         let open = OpenLog {
-            partition: name(log),
+            partition: trickling(log),
             config: LogConfig::default(),
             recovery_point: found.unwrap().recovery_point,
             log_start: Offset(0),
@@ -162,7 +162,7 @@ fn a_log_whose_small_file_is_damaged_is_left_out_alone() {
         let models = models.expect("it ends");
         world.power_cut(node);
         let hurt = Path::new(DIR)
-            .join(name(1).to_string())
+            .join(trickling(1).to_string())
             .join(PARTITION_FILE);
         assert!(world.decay(node, &hurt, 0, b"?????????????"));
         let again = world.run_process(node, LIMIT, move |core| async move {
@@ -171,7 +171,7 @@ fn a_log_whose_small_file_is_damaged_is_left_out_alone() {
             let dir = dir.expect("the others can be opened");
             let report = dir.journal();
             let names: Vec<_> = report.left_out.iter().map(|(log, _)| log.clone()).collect();
-            assert_eq!(names, [name(1)], "seed {seed}");
+            assert_eq!(names, [trickling(1)], "seed {seed}");
             for kept in &report.kept {
                 assert!(core.read_small(kept).await.is_ok(), "seed {seed}: {kept:?}");
             }
@@ -181,7 +181,7 @@ fn a_log_whose_small_file_is_damaged_is_left_out_alone() {
             drop(dir);
             // As good as ever once it is mended.
             let path = Path::new(DIR)
-                .join(name(1).to_string())
+                .join(trickling(1).to_string())
                 .join(PARTITION_FILE);
             let text = crate::layout::encode_topic_id(Uuid(77));
             core.replace(&path, text.as_bytes()).await.unwrap();
@@ -202,12 +202,12 @@ fn entries_that_find_no_place_are_told() {
         let models = world.run_process(node, LIMIT, move |core| fill(core, seed));
         assert!(models.is_some(), "it ends");
         world.power_cut(node);
-        let segment = Path::new(DIR).join(name(2).to_string());
+        let segment = Path::new(DIR).join(trickling(2).to_string());
         let segment = segment.join(crate::layout::FileKind::Log.name(Offset(0)));
         // Behind the base offset.
         assert!(world.decay(node, &segment, 8, &[0x7F]));
         let report = world.run_process(node, LIMIT, |core| async move {
-            let (dir, _engine) = engine(&core).await;
+            let (dir, _engine) = open(&core).await;
             dir.journal().clone()
         });
         let report = report.expect("it ends");

@@ -3,18 +3,17 @@
 //! over a part of it, the power goes, and who reads the journal comes by. Nothing of it is taken for
 //! a frame: the node starts, and nobody's records are gone.
 
-use std::path::Path;
 use std::time::Duration;
 
-use base::{BLOCK_SIZE, NodeId, Offset, PartitionIndex, Random, Timestamp, TopicPartition, Uuid};
+use base::{BLOCK_SIZE, Offset, PartitionIndex, Random, Timestamp, TopicPartition, Uuid};
 use batch::{BatchBuilder, BatchOptions};
 use reactor::Core;
 use reactor::sim::{NodeOptions, World};
 
-use super::model::{DIR, EPOCH, Model, ModelBatch, append, open_found, read_all};
+use super::model::{EPOCH, Model, ModelBatch, append, open_found, open_with, read_all};
 use super::seeds;
 use crate::journal::frame::{FrameBuilder, HEADER_BYTES, Salt};
-use crate::{DataDir, Engine, JournalLimits, Log, LogConfig, Planted};
+use crate::{DataDir, Engine, JournalLimits, Log, LogConfig};
 
 const LOGS: usize = 6;
 const LIMIT: Duration = Duration::from_secs(600);
@@ -62,15 +61,12 @@ fn batch_of_frames(model: &Model, random: &mut Random) -> (Vec<u8>, ModelBatch) 
 }
 
 async fn open(core: &Core) -> (DataDir, Engine) {
-    let dir = DataDir::open(core, Path::new(DIR), NodeId(1), "a-cluster").await;
-    let dir = dir.expect("what a client sent keeps no node from starting");
-    let engine = Engine::start(core, dir.path(), Planted::default());
-    engine.set_journal_limits(JournalLimits {
+    let limits = JournalLimits {
         lanes_min: 1,
         file_bytes: 64 << 10,
         ..JournalLimits::default()
-    });
-    (dir, engine)
+    };
+    open_with(core, limits).await
 }
 
 async fn fill(core: Core, seed: u64) -> Vec<Model> {

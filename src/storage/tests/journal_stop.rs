@@ -6,31 +6,21 @@
 use std::path::Path;
 use std::time::Duration;
 
-use base::{NodeId, PartitionIndex, Random, TopicPartition, Uuid};
+use base::{Random, Uuid};
 use reactor::Core;
 use reactor::sim::{NodeOptions, World};
 
-use super::model::{DIR, Model, append, open_found};
-use crate::{DataDir, Engine, JournalLimits, Log, LogConfig, Planted, StorageError};
+use super::model::{DIR, Model, append, open_found, open_with, trickling};
+use crate::{DataDir, Engine, JournalLimits, Log, LogConfig, StorageError};
 
 const LIMIT: Duration = Duration::from_secs(600);
 
-fn name(log: i32) -> TopicPartition {
-    TopicPartition {
-        topic: "trickle".to_owned(),
-        partition: PartitionIndex(log),
-    }
-}
-
 async fn open(core: &Core) -> (DataDir, Engine) {
-    let dir = DataDir::open(core, Path::new(DIR), NodeId(1), "a-cluster").await;
-    let dir = dir.unwrap();
-    let engine = Engine::start(core, dir.path(), Planted::default());
-    engine.set_journal_limits(JournalLimits {
+    let limits = JournalLimits {
         lanes_min: 1,
         ..JournalLimits::default()
-    });
-    (dir, engine)
+    };
+    open_with(core, limits).await
 }
 
 /// Two batches, of which the second one goes into the journal.
@@ -57,7 +47,7 @@ fn a_log_that_is_still_open_is_seen() {
     let done = world.run_process(node, LIMIT, |core| async move {
         let (_dir, engine) = open(&core).await;
         let config = LogConfig::default();
-        let log = Log::create(&engine, name(0), Uuid(77), config, None).await;
+        let log = Log::create(&engine, trickling(0), Uuid(77), config, None).await;
         let (log, mut model) = (log.unwrap(), Model::default());
         trickle(&log, &mut model).await;
         assert!(log.checkpoint().recovery_point < log.durable_end());
@@ -78,7 +68,7 @@ fn a_log_that_was_dropped_with_a_debt_is_seen() {
     let done = world.run_process(node, LIMIT, |core| async move {
         let (_dir, engine) = open(&core).await;
         let config = LogConfig::default();
-        let log = Log::create(&engine, name(0), Uuid(77), config, None).await;
+        let log = Log::create(&engine, trickling(0), Uuid(77), config, None).await;
         let log = log.unwrap();
         trickle(&log, &mut Model::default()).await;
         drop(log);
@@ -99,7 +89,13 @@ fn journals_go_although_a_log_was_not_opened() {
     let done = world.run_process(node, LIMIT, |core| async move {
         let (_dir, engine) = open(&core).await;
         for log in 0..2 {
-            let made = Log::create(&engine, name(log), Uuid(77), LogConfig::default(), None);
+            let made = Log::create(
+                &engine,
+                trickling(log),
+                Uuid(77),
+                LogConfig::default(),
+                None,
+            );
             trickle(&made.await.unwrap(), &mut Model::default()).await;
         }
     });

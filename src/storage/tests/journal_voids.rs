@@ -2,15 +2,14 @@
 //! anew, without a frame so far: its file is as it was. Then the log is cut, or taken away and made
 //! anew, or closed, opened again and cut, and the power goes: what was cut off stays away.
 
-use std::path::Path;
 use std::time::Duration;
 
-use base::{NodeId, Offset, PartitionIndex, Random, TopicPartition, Uuid};
+use base::{Offset, Random, Uuid};
 use reactor::Core;
 use reactor::sim::{NodeOptions, World};
 
-use super::model::{DIR, Model, Seen, append, open_found, read_all};
-use crate::{DataDir, Engine, JournalLimits, Log, LogConfig, OpenLog, Planted};
+use super::model::{Model, Seen, append, open_found, open_with, read_all, trickling};
+use crate::{DataDir, Engine, JournalLimits, Log, LogConfig, OpenLog};
 
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -21,23 +20,13 @@ enum Way {
     CloseOpenAndCut,
 }
 
-fn name(log: i32) -> TopicPartition {
-    TopicPartition {
-        topic: "trickle".to_owned(),
-        partition: PartitionIndex(log),
-    }
-}
-
 async fn open(core: &Core) -> (DataDir, Engine) {
-    let dir = DataDir::open(core, Path::new(DIR), NodeId(1), "a-cluster").await;
-    let dir = dir.unwrap();
-    let engine = Engine::start(core, dir.path(), Planted::default());
-    engine.set_journal_limits(JournalLimits {
+    let limits = JournalLimits {
         lanes_min: 1,
         age_max: Duration::from_secs(3),
         ..JournalLimits::default()
-    });
-    (dir, engine)
+    };
+    open_with(core, limits).await
 }
 
 async fn add(log: &Log, model: &mut Model, random: &mut Random) {
@@ -51,7 +40,7 @@ async fn add(log: &Log, model: &mut Model, random: &mut Random) {
 async fn live(core: Core, way: Way, turns: u64) -> Model {
     let (_dir, engine) = open(&core).await;
     let config = LogConfig::default();
-    let make = |log| Log::create(&engine, name(log), Uuid(77), config, None);
+    let make = |log| Log::create(&engine, trickling(log), Uuid(77), config, None);
     let (mut log, other) = (make(0).await.unwrap(), make(1).await.unwrap());
     let (mut model, mut of_other) = (Model::default(), Model::default());
     let random = &mut Random::new(5);
@@ -82,7 +71,7 @@ async fn live(core: Core, way: Way, turns: u64) -> Model {
         Way::CloseOpenAndCut => {
             log.close().await.unwrap();
             let open = OpenLog {
-                partition: name(0),
+                partition: trickling(0),
                 config,
                 recovery_point: log.checkpoint().recovery_point,
                 log_start: Offset(0),
@@ -100,7 +89,10 @@ async fn live(core: Core, way: Way, turns: u64) -> Model {
 
 async fn check(core: Core, model: Model) {
     let (dir, engine) = open(&core).await;
-    let found = dir.logs().iter().find(|found| found.partition == name(0));
+    let found = dir
+        .logs()
+        .iter()
+        .find(|found| found.partition == trickling(0));
     let config = LogConfig::default();
     let (log, _) = open_found(&engine, &dir, found.unwrap(), config)
         .await
@@ -139,7 +131,15 @@ fn a_void_waits_for_no_log() {
             file_bytes: 64 << 10,
             ..JournalLimits::default()
         });
-        let make = |log| Log::create(&engine, name(log), Uuid(77), LogConfig::default(), None);
+        let make = |log| {
+            Log::create(
+                &engine,
+                trickling(log),
+                Uuid(77),
+                LogConfig::default(),
+                None,
+            )
+        };
         let (dropped, log) = (make(0).await.unwrap(), make(1).await.unwrap());
         let random = &mut Random::new(5);
         let (mut of_dropped, mut model) = (Model::default(), Model::default());

@@ -22,6 +22,23 @@ pub(crate) fn partition() -> TopicPartition {
     }
 }
 
+/// One of many logs that get a little now and then.
+pub(crate) fn trickling(log: usize) -> TopicPartition {
+    TopicPartition {
+        topic: "trickle".to_owned(),
+        partition: PartitionIndex(i32::try_from(log).unwrap()),
+    }
+}
+
+/// Opens the directory with a journal of these limits, and none of its logs.
+pub(crate) async fn open_with(core: &Core, limits: JournalLimits) -> (DataDir, Engine) {
+    let dir = DataDir::open(core, Path::new(DIR), NodeId(1), "a-cluster").await;
+    let dir = dir.expect("nothing keeps the node from starting");
+    let engine = Engine::start(core, dir.path(), Planted::default());
+    engine.set_journal_limits(limits);
+    (dir, engine)
+}
+
 /// A batch as it must stand in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ModelBatch {
